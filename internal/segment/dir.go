@@ -1,0 +1,147 @@
+package segment
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+
+	"github.com/manypen/manypen/internal/host"
+)
+
+// Dir is an open journal directory. Its methods may be called concurrently.
+type Dir struct {
+	Path string
+	// UUID is the identity of the journal.
+	UUID [16]byte
+	// F is the directory itself: what locks and syncs of it act on.
+	F *os.File
+	// IDDamaged says that journal.id is missing or unreadable and the UUID was
+	// taken from the segments.
+	IDDamaged bool
+}
+
+// OpenDir opens an existing directory without looking into it.
+func OpenDir(path string) (*Dir, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, &Error{Op: "open", Path: path, Err: errors.Unwrap(err)}
+	}
+	st, err := host.StatFile(f)
+	if err == nil && !st.Mode.IsDir() {
+		err = &Error{Op: "open", Path: path, Err: errors.Join(ErrNotJournal, errors.New("a journal is a directory, this is a file"))}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &Dir{Path: path, F: f}, nil
+}
+
+// Close closes the directory.
+func (d *Dir) Close() error { return d.F.Close() }
+
+// List returns the numbers of all segments, in order.
+func (d *Dir) List() ([]uint64, error) {
+	names, err := host.ListIn(d.F)
+	if err != nil {
+		return nil, err
+	}
+	var numbers []uint64
+	for _, name := range names {
+		if n, ok := ParseName(name); ok {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+// Exists reports whether segment n has its name.
+func (d *Dir) Exists(n uint64) (bool, error) { return host.ExistsIn(d.F, Name(n)) }
+
+// Identify finds out which journal this is: from journal.id or, where that is
+// missing or damaged, from the header of a segment. ErrNotJournal means that
+// there is no journal here; fresh then says that none of the names in the
+// directory stands in the way of making one.
+func (d *Dir) Identify() (fresh bool, err error) {
+	uuid, err := d.readID()
+	if err == nil {
+		d.UUID = uuid
+		return false, nil
+	}
+	if errors.Is(err, ErrVersion) {
+		return false, &Error{Op: "open", Path: d.Path, Err: err}
+	}
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errBadID) {
+		return false, err
+	}
+	d.IDDamaged = true
+	return d.identifyBySegments()
+}
+
+func (d *Dir) identifyBySegments() (fresh bool, err error) {
+	numbers, err := d.List()
+	if err != nil {
+		return false, err
+	}
+	why := error(nil)
+	for _, n := range slices.Backward(numbers) {
+		h, err := d.peek(n)
+		if err == nil {
+			d.UUID = h.UUID
+			return false, nil
+		}
+		if errors.Is(err, ErrVersion) {
+			return false, err
+		}
+		why = err
+	}
+	if why != nil { // there are segments, and none of them says what it is
+		return false, &Error{Op: "open", Path: d.Path, Err: errors.Join(ErrNotJournal, why)}
+	}
+	names, err := host.ListIn(d.F)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range names {
+		if !ours(name) {
+			return false, &Error{Op: "open", Path: d.Path, Err: errors.Join(ErrNotJournal,
+				errors.New("the directory holds files of another program, such as "+name+"; name an empty or a new directory"))}
+		}
+	}
+	return true, &Error{Op: "open", Path: d.Path, Err: ErrNotJournal}
+}
+
+// peek reads the header of segment n without comparing it with anything.
+func (d *Dir) peek(n uint64) (Header, error) {
+	f, err := host.OpenIn(d.F, Name(n), os.O_RDONLY)
+	if err != nil {
+		return Header{}, err
+	}
+	defer f.Close() // only read from
+	h, _, err := readHeader(f)
+	if err != nil {
+		return h, &Error{Op: "open", Path: f.Name(), Segment: n, Err: err}
+	}
+	return h, nil
+}
+
+// readHeader reads the header pages of f, or as much of them as there is.
+func readHeader(f *os.File) (h Header, damaged [2]bool, err error) {
+	b := make([]byte, HeaderSize)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		return h, damaged, err
+	}
+	return parseHeader(b[:n])
+}
+
+// SizeOf is the size of segment n in bytes, 0 if it has been removed.
+func (d *Dir) SizeOf(n uint64) (int64, error) {
+	st, err := host.StatIn(d.F, Name(n))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	return st.Size, err
+}

@@ -1,0 +1,184 @@
+package writer
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/manypen/manypen/internal/control"
+	"github.com/manypen/manypen/internal/segment"
+	"github.com/manypen/manypen/record"
+)
+
+// maxAttach bounds the tries to attach: each one fails only if somebody removed
+// the control file in the meantime.
+const maxAttach = 100
+
+// attach opens the page (O1), or makes it by recovery, and the segments that R7
+// asks for. A writer that had another page first looks for its records that
+// were not synced. The caller holds mu.
+func (w *Writer) attach() error {
+	w.syncMu.Lock()
+	defer w.syncMu.Unlock()
+	if w.closed {
+		return ErrClosed
+	}
+	w.stale = true // until all of it has succeeded
+	if w.need == nil {
+		w.need = w.unsynced()
+	}
+	for range maxAttach {
+		page, err := w.openPage()
+		if err != nil {
+			return err
+		}
+		if err := w.adopt(page); err != nil {
+			return err
+		}
+		w.stale = false
+		if err := w.moveToLocked(max(page.Active(), 1)); err != nil {
+			w.stale = true
+			return err
+		}
+		if !w.stale {
+			w.confirm()
+			return nil
+		}
+	}
+	return &segment.Error{Op: "open", Path: w.dir.Path, Err: errors.Join(ErrTimeout,
+		errors.New("the control file is removed again and again"))}
+}
+
+// adopt makes page the page; nothing of the old one is valid any more.
+func (w *Writer) adopt(page *control.Page) error {
+	old := w.page
+	err := w.dropPins()
+	w.page = page
+	if old != nil {
+		err = errors.Join(err, old.Close())
+	}
+	return err
+}
+
+func (w *Writer) identity() control.Identity {
+	return control.Identity{UUID: w.dir.UUID, Boot: w.boot}
+}
+
+// openPage is O1. Without a good control file there is recovery, and then O1
+// again: another process may have been faster.
+func (w *Writer) openPage() (*control.Page, error) {
+	if !w.shared {
+		active, err := w.recover(0)
+		if err != nil {
+			return nil, err
+		}
+		return control.NewPrivate(active, control.At(active, 0)), nil
+	}
+	for range maxAttach {
+		page, floor, err := w.goodPage()
+		if page != nil || err != nil {
+			return page, err
+		}
+		if _, err := w.recover(floor); err != nil {
+			return nil, err
+		}
+	}
+	return nil, &segment.Error{Op: "open", Path: w.dir.Path, Err: errors.Join(ErrTimeout,
+		errors.New("the control file is removed again and again"))}
+}
+
+// goodPage opens the control file if it can be used, and returns nil if not.
+// If only the segments it speaks of are gone, floor is the highest number that
+// was ever in use: it must not be used again (C30).
+func (w *Writer) goodPage() (page *control.Page, floor uint64, err error) {
+	page, err = control.Open(w.dir.F, w.identity())
+	if errors.Is(err, control.ErrUnusable) || errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, &segment.Error{Op: "open", Path: w.dir.Path, Err: err}
+	}
+	numbers, err := w.dir.List()
+	if err == nil && page.Believable() && len(numbers) > 0 && numbers[len(numbers)-1] >= page.Active() {
+		return page, 0, nil
+	}
+	if page.Believable() && page.Active() <= segment.MaxNumber {
+		floor = page.Active()
+	}
+	return nil, floor, errors.Join(err, page.Close())
+}
+
+// need is what a writer wants to find again after it has left a page: its
+// records from sequence first to last, in segment from or behind it.
+type need struct {
+	segment     uint64
+	first, last uint64
+	doubt       doubt // what to say of them if they are not found
+}
+
+// unsynced returns what this writer has appended that its page does not know
+// to be synced, nil if there is nothing.
+func (w *Writer) unsynced() *need {
+	if w.page == nil || w.cur == nil {
+		return nil
+	}
+	d := doubt{from: w.page.Syn(), to: control.At(w.cur.Number, w.cur.last)}
+	if n := len(w.doubts); n > 0 && w.doubts[n-1].to >= d.to {
+		return nil // its outcome is unknown already
+	}
+	for _, p := range w.pins {
+		if p.Number < d.from.FirstUnsynced() {
+			continue
+		}
+		if p.first > w.seq {
+			return nil
+		}
+		return &need{segment: p.Number, first: p.first, last: w.seq, doubt: d}
+	}
+	return nil
+}
+
+// confirm looks whether recovery has kept what this writer had not synced (it
+// takes the place of S7, docs/decisions/0006). The new page says that all valid
+// bytes of the segments before its first one are on disk (I7), and those
+// segments can not change any more: a record that is found in them now was in
+// them then. What is not found is in doubt, and the next Sync says so once.
+func (w *Writer) confirm() {
+	n := w.need
+	w.need = nil
+	if n == nil || w.found(n) {
+		return
+	}
+	w.doubts = append(w.doubts, n.doubt)
+	w.untold = true
+}
+
+// found reports whether all records of n are in the journal. An error in
+// reading them means that they were not found.
+func (w *Writer) found(n *need) bool {
+	end, err := w.dir.End()
+	if err != nil {
+		return false
+	}
+	r := w.dir.NewReader(segment.ReaderOptions{
+		From: record.Position{Segment: n.segment}, End: &end, Reuse: true,
+	})
+	defer r.Close() // only read from
+	next := n.first
+	for ev := (record.Event{}); next <= n.last; {
+		if r.Next(&ev) != nil {
+			return false
+		}
+		if ev.Class != record.Whole || ev.Header.Writer != w.id {
+			continue
+		}
+		if ev.Header.Seq != next {
+			return false
+		}
+		next++
+		if ev.Header.Kind == record.KindBatch {
+			entries, _ := record.NewEntries(ev.Value) // the scanner has checked it
+			next += uint64(entries.Len() - 1)
+		}
+	}
+	return true
+}

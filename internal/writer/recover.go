@@ -1,0 +1,141 @@
+package writer
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/manypen/manypen/internal/control"
+	"github.com/manypen/manypen/internal/host"
+	"github.com/manypen/manypen/internal/segment"
+)
+
+// recover starts a new segment and a new control file, after it has made sure
+// that everything before them is on disk (V1 to V8). It returns the number of
+// the new segment. It may be killed at any step and begun again by anybody: no
+// step truncates, or changes a byte that a reader can see (I11).
+//
+// floor is a segment number that was in use although no segment has it.
+func (w *Writer) recover(floor uint64) (active uint64, err error) {
+	err = w.withDir(exclusive, func() error { // V1
+		if w.shared {
+			page, _, err := w.goodPage() // V2
+			if page != nil {
+				active = page.Active()
+				return page.Close()
+			}
+			if err != nil {
+				return err
+			}
+			err = host.RemoveIn(w.dir.F, control.Name(w.boot)) // V3
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		numbers, err := w.dir.List() // V4
+		if err != nil {
+			return err
+		}
+		last, err := w.settle(numbers)
+		if err != nil {
+			return err
+		}
+		active = max(last.n, floor) + 1
+		if active > segment.MaxNumber {
+			return &segment.Error{Op: "open", Path: w.dir.Path, Segment: active, Err: ErrFull}
+		}
+		if floor > last.n {
+			last.limits = segment.Limits{} // the predecessor is not there to be repeated
+		}
+		if err := w.link(active, last.limits); err != nil { // V6
+			return err
+		}
+		if err := host.SyncDir(w.dir.F); err != nil {
+			return err
+		}
+		if w.shared { // V7
+			err := control.Create(w.dir.F, w.identity(), active, control.At(active, 0), w.opt.Perm, w.opt.Exact)
+			if err != nil {
+				return &segment.Error{Op: "create", Path: w.dir.Path, Err: err}
+			}
+		}
+		return w.sweep() // V8
+	})
+	return active, err
+}
+
+// settled is the newest segment after settle.
+type settled struct {
+	n      uint64
+	limits segment.Limits
+}
+
+// settle seals the newest segments and makes them durable (V4, V5): ahead+1 of
+// them, for so many may have been in use without a sync (R3, C48).
+func (w *Writer) settle(numbers []uint64) (last settled, err error) {
+	if len(numbers) == 0 {
+		return last, nil
+	}
+	newest := numbers[len(numbers)-1]
+	// The newest first: after its seal nobody can append to any of them.
+	for i := len(numbers) - 1; i >= 0 && newest-numbers[i] <= ahead; i-- {
+		f, err := w.dir.Open(numbers[i], os.O_RDWR|os.O_APPEND)
+		if err != nil {
+			return last, err
+		}
+		if numbers[i] == newest {
+			last = settled{newest, f.Limits}
+		}
+		if err := errors.Join(w.seal(f), f.Close()); err != nil {
+			return last, err
+		}
+	}
+	for _, n := range numbers { // oldest first (I12)
+		if newest-n > ahead {
+			continue
+		}
+		if err := w.harden(n); err != nil {
+			return last, err
+		}
+	}
+	return last, host.SyncDir(w.dir.F)
+}
+
+// harden is V5 for one segment. What another boot wrote was read from the disk,
+// and a sync makes sure of what has been added since. What this boot wrote may
+// be in the page cache only, clean, after an error that nobody can report any
+// more: it has to be written again, to another inode (C21).
+func (w *Writer) harden(n uint64) error {
+	f, err := w.dir.Open(n, os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	if w.boot != ([16]byte{}) && f.Boot != w.boot && f.Boot != ([16]byte{}) {
+		return errors.Join(f.ErrorAt("sync", 0, host.SyncData(f.F)), f.Close())
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return w.dir.Copy(n)
+}
+
+// sweep removes control files of other boots and what killed processes have
+// left (V8). Whoever makes a file of a temporary name holds the directory lock.
+func (w *Writer) sweep() error {
+	names, err := host.ListIn(w.dir.F)
+	if err != nil {
+		return err
+	}
+	keep := control.Name(w.boot)
+	for _, name := range names {
+		other := strings.HasPrefix(name, segment.ControlPrefix) && !(w.shared && name == keep)
+		if !other && !strings.HasPrefix(name, host.TempPrefix) {
+			continue
+		}
+		if err := host.RemoveIn(w.dir.F, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}

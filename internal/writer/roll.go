@@ -1,0 +1,237 @@
+package writer
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/manypen/manypen/internal/control"
+	"github.com/manypen/manypen/internal/host"
+	"github.com/manypen/manypen/internal/segment"
+	"github.com/manypen/manypen/record"
+)
+
+// beReady makes cur a segment that can take a record (A1). The caller holds mu.
+func (w *Writer) beReady() error {
+	for {
+		switch {
+		case w.closed:
+			return ErrClosed
+		case w.stale:
+			if err := w.attach(); err != nil {
+				return err
+			}
+		case w.full:
+			if err := w.roll(); err != nil {
+				return err
+			}
+		case w.page.Active() > w.cur.Number:
+			if err := w.follow(); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// follow switches to the next segment because the page says there is one. If
+// there is not, the page is not to be believed.
+func (w *Writer) follow() error {
+	more, err := w.dir.Exists(w.cur.Number + 1)
+	if err != nil {
+		return err
+	}
+	if !more {
+		numbers, err := w.dir.List()
+		if err != nil {
+			return err
+		}
+		if len(numbers) == 0 || numbers[len(numbers)-1] <= w.cur.Number {
+			w.stale = true
+			return nil
+		}
+	}
+	return w.moveTo(w.cur.Number + 1)
+}
+
+// roll closes the current segment and makes the next one, or finds it made. Any
+// number of writers may do so at once; nobody waits for another one's steps.
+func (w *Writer) roll() error {
+	cur := w.cur
+	n := cur.Number
+	if more, err := w.dir.Exists(n + 1); more || err != nil { // R1
+		if err != nil {
+			return err
+		}
+		return w.moveTo(n + 1)
+	}
+	if n >= segment.MaxNumber {
+		return cur.ErrorAt("roll", 0, ErrFull)
+	}
+	if err := w.seal(cur.File); err != nil { // R2'
+		return err
+	}
+	if b := uint64(cur.Ahead); n > b { // R3
+		if _, err := w.syncTo(control.At(n-b, control.End)); err != nil {
+			w.untold = w.afterSync(err) || w.untold
+			if w.stale && errors.Is(err, errUntrusted) {
+				return nil // attach recovers, and makes a new segment by that
+			}
+			return cur.ErrorAt("roll", 0, err)
+		}
+	}
+	next, err := w.create(n, cur.Limits) // R4, R5
+	if err != nil {
+		return err
+	}
+	if next == n+1 {
+		if err := host.SyncDir(w.dir.F); err != nil { // R6
+			return err
+		}
+		w.page.RaiseActive(next)
+	}
+	if err := w.moveTo(next); err != nil {
+		return err
+	}
+	if !w.stale {
+		w.startSync(control.At(n, control.End)) // R3, last sentence
+	}
+	return nil
+}
+
+// seal is R2' for one segment. In the locked mode the lock stands for the
+// barrier that the file system does not provide.
+func (w *Writer) seal(f *segment.File) (err error) {
+	if w.opt.Locked {
+		if err := host.LockByte(f.F, 0); err != nil {
+			return f.ErrorAt("lock", 0, err)
+		}
+		defer func() { err = errors.Join(err, host.UnlockByte(f.F, 0)) }()
+	}
+	return f.Seal()
+}
+
+// create makes segment n+1, unless there is one that is higher than n already,
+// and returns the number of the highest (R4, R5).
+func (w *Writer) create(n uint64, prev segment.Limits) (highest uint64, err error) {
+	err = w.withDir(together, func() error {
+		numbers, err := w.dir.List()
+		if err != nil {
+			return err
+		}
+		if len(numbers) == 0 || numbers[len(numbers)-1] < n {
+			return &segment.Error{Op: "roll", Path: w.dir.Path, Segment: n, Err: ErrDestroyed}
+		}
+		if highest = numbers[len(numbers)-1]; highest > n {
+			return nil
+		}
+		highest = n + 1
+		return w.link(n+1, prev)
+	})
+	return highest, err
+}
+
+// link is R5: segment n appears complete, or somebody else's does.
+func (w *Writer) link(n uint64, prev segment.Limits) error {
+	err := w.dir.Create(segment.Header{
+		UUID: w.dir.UUID, Number: n, Limits: w.opt.Limits,
+		Created: time.Now().UnixNano(), Boot: w.boot, Prev: prev, Ahead: ahead,
+	}, w.opt.Perm, w.opt.Exact)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+// moveTo is R7: it makes n the current segment, or a higher one if retention
+// has removed n. It sets stale if the page has to be left first. The caller
+// holds mu.
+func (w *Writer) moveTo(n uint64) error {
+	w.syncMu.Lock()
+	defer w.syncMu.Unlock()
+	return w.moveToLocked(n)
+}
+
+// moveToLocked is moveTo with syncMu held too.
+func (w *Writer) moveToLocked(n uint64) error {
+	numbers, err := w.dir.List()
+	if err != nil {
+		return err
+	}
+	if len(numbers) == 0 || numbers[len(numbers)-1] < n {
+		return &segment.Error{Op: "open", Path: w.dir.Path, Segment: n, Err: ErrDestroyed}
+	}
+	if !slices.Contains(numbers, n) {
+		n = numbers[len(numbers)-1]
+	}
+	opened, err := w.openPins(numbers, n)
+	if err != nil {
+		return err
+	}
+	// The sample comes after the opening, never before (C16), and every
+	// descriptor has its own (C45).
+	for _, p := range opened {
+		p.sample = w.page.Sample()
+	}
+	// Only then may the page be found in its place: a writer that used n under
+	// a page that others have left could miss an error they are told (C22, I10).
+	linked, err := w.page.Linked()
+	if err != nil {
+		return &segment.Error{Op: "stat", Path: w.dir.Path, Err: err}
+	}
+	if !linked {
+		w.stale = true
+		return nil
+	}
+	if w.page.Active() < n {
+		// Nobody appends to a segment whose name may vanish (I6, C20, C30).
+		if err := host.SyncDir(w.dir.F); err != nil {
+			return err
+		}
+		w.page.RaiseActive(n)
+	}
+	w.cur = w.pins[len(w.pins)-1]
+	size, err := w.cur.Size()
+	w.full = size >= w.cur.Limit
+	return w.cur.ErrorAt("open", 0, err)
+}
+
+// openPins opens n and every segment before it that may not be synced (R7,
+// C47), as far as this writer does not have them open. It returns the new ones.
+func (w *Writer) openPins(numbers []uint64, n uint64) ([]*pin, error) {
+	var opened []*pin
+	lo := min(w.page.Syn().FirstUnsynced(), n)
+	for _, s := range numbers {
+		if s < lo || s > n || w.pinned(s) != nil {
+			continue
+		}
+		f, err := w.dir.Open(s, os.O_RDWR|os.O_APPEND)
+		if errors.Is(err, fs.ErrNotExist) && s < n {
+			continue // retention was faster: what it removes has been synced
+		}
+		if err != nil {
+			return opened, err
+		}
+		p := &pin{File: f, first: w.seq + 1, last: segment.HeaderSize}
+		opened = append(opened, p)
+		w.pins = append(w.pins, p)
+	}
+	slices.SortFunc(w.pins, func(a, b *pin) int { return int(int64(a.Number) - int64(b.Number)) })
+	return opened, nil
+}
+
+func (w *Writer) pinned(n uint64) *pin {
+	for _, p := range w.pins {
+		if p.Number == n {
+			return p
+		}
+	}
+	return nil
+}
+
+func placed(op string, at record.Position, err error) error {
+	return &segment.Error{Op: op, Path: segment.Name(at.Segment), Segment: at.Segment, Offset: at.Offset, Err: err}
+}

@@ -1,0 +1,257 @@
+package writer
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/manypen/manypen/internal/control"
+	"github.com/manypen/manypen/internal/host"
+	"github.com/manypen/manypen/internal/segment"
+)
+
+// What syncTo cannot settle by itself.
+var (
+	// errFailed: an fdatasync failed, here or in another process.
+	errFailed = errors.New("sync failed")
+	// errUntrusted: a process died while it synced, and our descriptor is too
+	// young to know how that ended; or the page is not to be believed any more.
+	errUntrusted = errors.New("an earlier sync ended without a result")
+)
+
+// Sync makes everything durable that is in the journal now, by whomever it was
+// appended.
+func (w *Writer) Sync() error {
+	pos, err := w.present()
+	if err != nil {
+		return err
+	}
+	return w.SyncTo(pos)
+}
+
+// present is the end of the journal as this writer sees it. It reports records
+// of unknown outcome that nobody was told of, once.
+func (w *Writer) present() (control.Pos, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.beAttached(); err != nil {
+		return 0, err
+	}
+	if w.untold {
+		w.untold = false
+		return 0, &segment.Error{Op: "sync", Path: w.dir.Path, Err: ErrOutcomeUnknown}
+	}
+	size, err := w.cur.Size()
+	return control.At(w.cur.Number, size), w.cur.ErrorAt("sync", 0, err)
+}
+
+// beAttached attaches to a new page if the old one has to be left. The caller
+// holds mu.
+func (w *Writer) beAttached() error {
+	if w.closed {
+		return ErrClosed
+	}
+	if w.stale {
+		return w.attach()
+	}
+	return nil
+}
+
+// SyncTo makes everything below pos durable. It returns ErrOutcomeUnknown if
+// that failed, or if pos was caught in an earlier failure.
+func (w *Writer) SyncTo(pos control.Pos) error {
+	for {
+		page, err := w.syncTo(pos)
+		if err != nil && !errors.Is(err, errUntrusted) && !errors.Is(err, errFailed) {
+			return err
+		}
+		if done, err := w.settleSync(pos, page, err); done {
+			return err
+		}
+	}
+}
+
+// settleSync decides what the result of syncTo on a page means for pos.
+func (w *Writer) settleSync(pos control.Pos, page *control.Page, err error) (done bool, _ error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.doubted(pos); err != nil {
+		return true, err
+	}
+	if err == nil {
+		return true, nil
+	}
+	if w.page != page {
+		return false, nil // somebody else has left that page meanwhile
+	}
+	if w.afterSync(err) {
+		return true, w.unknown(pos, err)
+	}
+	// Recovery makes everything durable that is in the journal, and attach
+	// looks for what this writer put there.
+	if err := w.beAttached(); err != nil {
+		return true, err
+	}
+	return false, nil
+}
+
+// doubted returns ErrOutcomeUnknown if pos lies in a stretch of doubt.
+func (w *Writer) doubted(pos control.Pos) error {
+	for _, d := range w.doubts {
+		if d.from < pos && pos <= d.to {
+			w.untold = false
+			return w.unknown(pos, errors.New("an earlier sync failed"))
+		}
+	}
+	return nil
+}
+
+func (w *Writer) unknown(pos control.Pos, cause error) error {
+	return &segment.Error{Op: "sync", Path: w.dir.Path, Segment: pos.Segment(), Offset: pos.Offset(),
+		Err: fmt.Errorf("%w: %w", ErrOutcomeUnknown, cause)}
+}
+
+// afterSync takes an error of syncTo after which the page must be left: attach
+// does that before the next append. It returns true after a failed fdatasync,
+// which puts all in doubt that this writer has not synced. The caller holds mu.
+func (w *Writer) afterSync(err error) (doubtful bool) {
+	switch {
+	case errors.Is(err, errUntrusted):
+		w.stale = true
+	case errors.Is(err, errFailed):
+		w.stale = true
+		w.doubts = append(w.doubts, doubt{from: w.page.Syn(), to: control.At(w.cur.Number, w.cur.last)})
+		return true
+	}
+	return false
+}
+
+// startSync syncs to pos in the background. Nothing depends on it: an error is
+// found on the page, or again by whoever needs the sync.
+func (w *Writer) startSync(pos control.Pos) {
+	w.background.Add(1)
+	go func() {
+		defer w.background.Done()
+		_, _ = w.syncTo(pos)
+	}()
+}
+
+// syncTo makes everything below pos durable (S1 to S6) and returns the page it
+// went by.
+func (w *Writer) syncTo(pos control.Pos) (page *control.Page, err error) {
+	w.syncMu.Lock()
+	defer w.syncMu.Unlock()
+	page = w.page
+	if page == nil {
+		return nil, ErrClosed
+	}
+	done := false
+	err = poll(w.opt.Timeout, func() (bool, error) {
+		switch { // S1
+		case !page.Believable():
+			return false, errUntrusted
+		case page.Syn() >= pos:
+			done = true
+			return true, nil
+		case page.Bad():
+			return false, errFailed
+		}
+		return page.TryLock() // S2
+	})
+	if done {
+		w.unpin()
+		return page, nil
+	}
+	if err != nil {
+		if errors.Is(err, ErrTimeout) {
+			err = &segment.Error{Op: "sync", Path: w.dir.Path, Segment: pos.Segment(), Err: fmt.Errorf(
+				"%w: the process that syncs is stopped, or the disk is slow", ErrTimeout)}
+		}
+		return page, err
+	}
+	err = w.syncLocked(page, pos)
+	if uerr := page.Unlock(); err == nil && uerr != nil { // S6
+		err = uerr
+	}
+	w.unpin()
+	return page, err
+}
+
+// syncLocked is S3 to S5, one attempt for each segment, oldest first: so the
+// only segment whose error can have been seen by somebody dead is the first
+// that is not synced, and one pair of counters serves all (I12, C42 to C44).
+func (w *Writer) syncLocked(page *control.Page, pos control.Pos) error {
+	for page.Syn() < pos {
+		if page.Bad() {
+			return errFailed
+		}
+		n := page.Syn().FirstUnsynced()
+		p := w.pinned(n)
+		if p == nil {
+			there, err := w.dir.Exists(n)
+			if err != nil {
+				return err
+			}
+			if there || n >= pos.Segment() {
+				return errUntrusted // it should be open here (R7)
+			}
+			attempt, ok := page.Begin()
+			if !ok {
+				return errUntrusted
+			}
+			page.Succeeded(attempt, control.At(n, control.End)) // retention has removed it
+			continue
+		}
+		if !page.Trusts(p.sample) { // S3
+			return errUntrusted
+		}
+		whole := n < pos.Segment() || pos.Offset() == control.End
+		if err := w.syncSegment(page, p, whole); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// syncSegment is S4 and S5 for one segment; whole says that it is finished and
+// will be synced to its end. A write across its limit may still be under way
+// then, begun by a process that died or sleeps: the seal waits for it, so that
+// the end taken next is behind it (C40).
+func (w *Writer) syncSegment(page *control.Page, p *pin, whole bool) error {
+	if whole {
+		if err := w.seal(p.File); err != nil {
+			return err
+		}
+	}
+	attempt, ok := page.Begin() // S4
+	if !ok {
+		return errUntrusted
+	}
+	end, err := p.Size() // before the sync: what is appended meanwhile is not in it (C18)
+	if err != nil {
+		return p.ErrorAt("sync", 0, err)
+	}
+	if whole {
+		end = control.End
+	}
+	if err := host.SyncData(p.F); err != nil {
+		// S5. Published before anybody is told, and never tried again: the
+		// kernel has marked the pages clean, a second call would lie.
+		page.Failed()
+		return errors.Join(errFailed, p.ErrorAt("sync", 0, err))
+	}
+	page.Succeeded(attempt, control.At(p.Number, end))
+	return nil
+}
+
+// unpin closes segments that are wholly synced (R8). The caller holds syncMu.
+// cur is never among them as long as it takes records; afterwards moveTo has
+// replaced it.
+func (w *Writer) unpin() {
+	lo := w.page.Syn().FirstUnsynced()
+	for len(w.pins) > 1 && w.pins[0].Number < lo {
+		// Nothing was written through it that is not on disk; Close has no
+		// news about a file that was synced.
+		_ = w.pins[0].Close()
+		w.pins = w.pins[1:]
+	}
+}

@@ -1,0 +1,139 @@
+package journal
+
+import (
+	"errors"
+	"time"
+
+	"github.com/manypen/manypen/internal/writer"
+	"github.com/manypen/manypen/record"
+)
+
+// Ack is what is known of a record that was appended.
+type Ack struct {
+	// Position is where the record stands, or a batch's first entry.
+	Position Position
+	// Seq is the record's number among those of this handle, or that of a
+	// batch's first entry.
+	Seq uint64
+}
+
+// Append appends a record and returns where it stands. The key may be empty.
+// Neither slice is retained. Under SyncAlways the record is durable then.
+//
+// After an error the record is not in the journal and the append may be tried
+// again, with one exception: with ErrOutcomeUnknown it may be there. The error
+// of a full disk is a [FragmentError] or has errno ENOSPC; appends succeed
+// again, in every process, once there is space.
+func (j *Journal) Append(key, value []byte) (Position, error) {
+	ack, err := j.AppendAck(key, value)
+	return ack.Position, err
+}
+
+// AppendAck is Append, and tells the sequence of the record too.
+func (j *Journal) AppendAck(key, value []byte) (Ack, error) {
+	return j.appendOne(KindData, key, value)
+}
+
+// Delete appends a tombstone of key: Get will not find it any more. Records in
+// front of it stay in the journal.
+func (j *Journal) Delete(key []byte) (Position, error) {
+	if len(key) == 0 {
+		return Position{}, ErrEmptyKey
+	}
+	ack, err := j.appendOne(KindDelete, key, nil)
+	return ack.Position, err
+}
+
+func (j *Journal) appendOne(kind Kind, key, value []byte) (Ack, error) {
+	if err := j.writable(); err != nil {
+		return Ack{}, err
+	}
+	if j.opt.Sync == SyncAlways {
+		j.durable.RLock()
+		defer j.durable.RUnlock()
+	}
+	h := record.Header{Kind: kind, Time: time.Now().UnixNano()}
+	return j.acknowledge(j.w.Append(h, key, value))
+}
+
+// AppendBatch appends all entries of b as one record: readers see all of them
+// or none, whatever happens. It returns the position of the first. The batch
+// can be used again after Reset.
+func (j *Journal) AppendBatch(b *Batch) (Position, error) {
+	if err := j.writable(); err != nil {
+		return Position{}, err
+	}
+	entries, err := b.encoded()
+	if err != nil {
+		return Position{}, err
+	}
+	if j.opt.Sync == SyncAlways {
+		j.durable.RLock()
+		defer j.durable.RUnlock()
+	}
+	h := record.Header{Time: time.Now().UnixNano()}
+	ack, err := j.acknowledge(j.w.AppendBatch(h, b.Len(), entries))
+	return ack.Position, err
+}
+
+// acknowledge makes the record durable if the policy asks for it.
+func (j *Journal) acknowledge(a writer.Ack, err error) (Ack, error) {
+	if err != nil {
+		return Ack{}, err
+	}
+	switch j.opt.Sync {
+	case SyncAlways:
+		if err := j.w.SyncTo(a.Pos()); err != nil {
+			// The record is in the journal, whatever kept it from the disk.
+			if !errors.Is(err, ErrOutcomeUnknown) {
+				err = errors.Join(ErrOutcomeUnknown, err)
+			}
+			return Ack{}, err
+		}
+	case SyncInterval:
+		j.dirty.Store(true)
+	}
+	return Ack{a.Position, a.Seq}, nil
+}
+
+// Sync makes everything durable that is in the journal, whoever appended it. It
+// is cheap if another process has synced meanwhile.
+func (j *Journal) Sync() error {
+	if err := j.writable(); err != nil {
+		if errors.Is(err, ErrReadOnly) {
+			return nil // it has nothing to sync
+		}
+		return err
+	}
+	return j.w.Sync()
+}
+
+// syncEvery is the goroutine behind SyncInterval.
+func (j *Journal) syncEvery(interval time.Duration) {
+	defer j.syncer.Done()
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-j.closed:
+			return
+		case <-tick.C:
+		}
+		if !j.dirty.Swap(false) {
+			continue
+		}
+		if err := j.w.Sync(); err != nil {
+			j.behind.Store(&err)
+		}
+	}
+}
+
+// Prune removes whole segments that lie in front of before, oldest first; the
+// newest is never removed. Readers that are in them go on to their end.
+func (j *Journal) Prune(before Position) error {
+	if err := j.writable(); err != nil {
+		return err
+	}
+	_, err := j.w.Prune(before.Segment)
+	return err
+}

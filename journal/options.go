@@ -1,0 +1,135 @@
+package journal
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/manypen/manypen/internal/segment"
+	"github.com/manypen/manypen/internal/writer"
+	"github.com/manypen/manypen/record"
+)
+
+// SyncPolicy says when an append is durable.
+type SyncPolicy int
+
+const (
+	// SyncAlways: an append returns when its record is on disk. Appends that
+	// wait at the same time, in any process, share one fdatasync.
+	SyncAlways SyncPolicy = iota
+	// SyncInterval: appends return at once, and what was appended is synced
+	// every Options.SyncInterval. A loss of power takes at most what is younger.
+	SyncInterval
+	// SyncNone: appends return at once, and the kernel writes when it likes.
+	// Nothing is lost by the death of processes; a loss of power can take the
+	// last two segments. Call Sync where it matters.
+	SyncNone
+)
+
+func (p SyncPolicy) String() string {
+	switch p {
+	case SyncAlways:
+		return "always"
+	case SyncInterval:
+		return "interval"
+	case SyncNone:
+		return "none"
+	}
+	return fmt.Sprintf("SyncPolicy(%d)", int(p))
+}
+
+// Defaults of Options.
+const (
+	DefaultSegmentSize  = 64 << 20
+	DefaultMaxRecord    = 256 << 20
+	DefaultSyncInterval = 100 * time.Millisecond
+	DefaultLockTimeout  = 30 * time.Second
+)
+
+// Options configures a handle. The zero value is ready to use and the safest.
+type Options struct {
+	// Sync is when an append is durable; SyncAlways by default.
+	Sync SyncPolicy
+	// SyncInterval is the time between two syncs under the policy of that
+	// name, 100 ms by default.
+	SyncInterval time.Duration
+
+	// SegmentSize is the offset in bytes at which a segment this handle makes
+	// takes no further record, 64 MiB by default, at least 12 KiB and at most
+	// 32 GiB. Segments that exist keep their own.
+	SegmentSize int64
+	// MaxRecord is the most bytes that key and value of one record may have in
+	// the segments this handle makes, and all entries of a batch together with
+	// 8 bytes for each: 256 MiB by default, at most 1 GiB less 52 bytes. A
+	// reader needs that much memory to read such a record.
+	MaxRecord int64
+
+	// ReadOnly opens the journal without making or changing anything: no write
+	// permission is needed, and any number of writers may be at work.
+	ReadOnly bool
+
+	// Mode is the permission of the files this handle makes, exactly; the
+	// directory gets search permission in addition. By default it is 0644 less
+	// the umask. Processes of several users that write one journal need a mode
+	// that lets all of them write.
+	Mode os.FileMode
+
+	// OnDamage is called by readers of this handle for every stretch without a
+	// valid record, in the goroutine that reads. It must not use the iterator
+	// that called it.
+	OnDamage func(Damage)
+	// Strict makes iterators stop at corruption with a CorruptionError. By
+	// default they go on behind it.
+	Strict bool
+
+	// Locked makes every append take a lock of its segment, which allows
+	// several writers on one host where the file system does not append
+	// atomically (NFS, CIFS, 9p, FUSE). All of them must set it. A writer that
+	// is stopped while it holds the lock then stops the others.
+	Locked bool
+	// LockTimeout bounds every wait for another process's lock, 30 s by default.
+	LockTimeout time.Duration
+}
+
+// withDefaults checks the options and fills in what is zero.
+func (o Options) withDefaults() (Options, error) {
+	set := func(v *int64, def int64) {
+		if *v == 0 {
+			*v = def
+		}
+	}
+	set(&o.SegmentSize, DefaultSegmentSize)
+	set(&o.MaxRecord, DefaultMaxRecord)
+	set((*int64)(&o.SyncInterval), int64(DefaultSyncInterval))
+	set((*int64)(&o.LockTimeout), int64(DefaultLockTimeout))
+	switch {
+	case o.Sync < SyncAlways || o.Sync > SyncNone:
+		return o, fmt.Errorf("journal: Options.Sync is %v; want SyncAlways, SyncInterval or SyncNone", o.Sync)
+	case o.SyncInterval < 0:
+		return o, fmt.Errorf("journal: Options.SyncInterval is %v; want a positive duration", o.SyncInterval)
+	case o.LockTimeout < 0:
+		return o, fmt.Errorf("journal: Options.LockTimeout is %v; want a positive duration", o.LockTimeout)
+	case o.SegmentSize < segment.MinLimit || o.SegmentSize > segment.MaxLimit:
+		return o, fmt.Errorf("journal: Options.SegmentSize is %d bytes; want %d to %d", o.SegmentSize, segment.MinLimit, int64(segment.MaxLimit))
+	case o.MaxRecord < 0 || o.MaxRecord > record.MaxSize-record.Overhead:
+		return o, fmt.Errorf("journal: Options.MaxRecord is %d bytes; want 1 to %d", o.MaxRecord, record.MaxSize-record.Overhead)
+	case o.Mode&^os.ModePerm != 0:
+		return o, fmt.Errorf("journal: Options.Mode is %v; want permission bits only", o.Mode)
+	}
+	return o, nil
+}
+
+// writer returns the options of the writing half.
+func (o Options) writer() writer.Options {
+	w := writer.Options{
+		Limits:  segment.Limits{Limit: o.SegmentSize, MaxRecord: o.MaxRecord + record.Overhead},
+		Perm:    o.Mode,
+		Exact:   o.Mode != 0,
+		Locked:  o.Locked,
+		Timeout: o.LockTimeout,
+	}
+	if o.Mode == 0 {
+		w.Perm = 0o644
+	}
+	return w
+}

@@ -1,0 +1,153 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/manypen/manypen/internal/segment"
+	"github.com/manypen/manypen/record"
+)
+
+// Records returns the records from position from on, in journal order, up to
+// the end of the journal as it is when the loop begins. The zero position
+// begins with the oldest record; one inside a record, behind it.
+//
+// Damage does not end the sequence and is not part of it; see
+// [Options].OnDamage. With an error comes a zero Record. After ErrPruned,
+// ErrMissing or ErrForeign a loop that goes on gets what follows the gap; after
+// any other error there is nothing more.
+func (j *Journal) Records(from Position) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		end, err := j.dir.End()
+		if err != nil {
+			yield(Record{}, err)
+			return
+		}
+		r := j.dir.NewReader(segment.ReaderOptions{From: from, End: &end})
+		defer r.Close() // only read from
+		j.deliver(r, from, yield)
+	}
+}
+
+// Follow returns the records from position from on and then waits for further
+// ones, by whomever they are appended, until the context is done, which ends
+// the sequence without an error. A record that is being written, or was torn,
+// is never handed out. Errors are as for Records.
+func (j *Journal) Follow(ctx context.Context, from Position) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		r := j.dir.NewReader(segment.ReaderOptions{From: from})
+		defer r.Close() // only read from
+		timer := time.NewTimer(0)
+		defer timer.Stop()
+		pause := minPause
+		for {
+			before := r.Position()
+			if !j.deliver(r, from, func(rec Record, err error) bool {
+				return ctx.Err() == nil && yield(rec, err) && ctx.Err() == nil
+			}) {
+				return
+			}
+			if pause = min(2*pause, maxPause); r.Position() != before {
+				pause = minPause
+			}
+			timer.Reset(pause)
+			select {
+			case <-ctx.Done():
+				return
+			case <-j.closed:
+				yield(Record{}, ErrClosed)
+				return
+			case <-timer.C:
+			}
+		}
+	}
+}
+
+// A follower looks again after a pause that grows while nothing happens: at
+// most 2 ms late, at less than one in a hundred of a core.
+const (
+	minPause = 50 * time.Microsecond
+	maxPause = 2 * time.Millisecond
+)
+
+// deliver hands out what r has to give, and reports whether it came to the end
+// of that, so that the loop may go on later.
+func (j *Journal) deliver(r *segment.Reader, from Position, yield func(Record, error) bool) bool {
+	for ev := (record.Event{}); ; {
+		if j.isClosed() {
+			yield(Record{}, ErrClosed)
+			return false
+		}
+		err := r.Next(&ev)
+		switch {
+		case err == io.EOF:
+			return true
+		case err != nil:
+			if !yield(Record{}, err) || !passable(err) {
+				return false
+			}
+		case ev.Class != record.Whole:
+			d := damageAt(r.Segment(), &ev)
+			if j.opt.OnDamage != nil {
+				j.opt.OnDamage(d)
+			}
+			if j.opt.Strict && d.Class == Corruption {
+				yield(Record{}, &CorruptionError{d})
+				return false
+			}
+		default:
+			if !each(r.Segment(), &ev, from, func(rec Record) bool { return yield(rec, nil) }) {
+				return false
+			}
+		}
+	}
+}
+
+// passable reports whether a reader can go on behind an error.
+func passable(err error) bool {
+	return errors.Is(err, ErrPruned) || errors.Is(err, ErrMissing) || errors.Is(err, ErrForeign)
+}
+
+func damageAt(n uint64, ev *record.Event) Damage {
+	return Damage{Position{Segment: n, Offset: ev.From}, Position{Segment: n, Offset: ev.To}, ev.Class}
+}
+
+// each calls f with every record of the event, which is one unless it is a
+// batch, from position from on. Marks and what this version cannot interpret
+// are no records to a user. It returns false as soon as f does.
+func each(n uint64, ev *record.Event, from Position, f func(Record) bool) bool {
+	rec := Record{
+		Position: Position{Segment: n, Offset: ev.From},
+		Next:     Position{Segment: n, Offset: ev.To},
+		Time:     time.Unix(0, ev.Header.Time),
+		Writer:   ev.Header.Writer,
+		Seq:      ev.Header.Seq,
+		Kind:     ev.Header.Kind,
+		Key:      ev.Key,
+		Value:    ev.Value,
+	}
+	if !ev.Header.Interpretable() || ev.Header.Kind == record.KindMark {
+		return true
+	}
+	if ev.Header.Kind != record.KindBatch {
+		return f(rec)
+	}
+	entries, _ := record.NewEntries(ev.Value) // checked when the event was made
+	for last := rec.Next; ; rec.Position.Index, rec.Seq = rec.Position.Index+1, rec.Seq+1 {
+		e, ok := entries.Next()
+		if !ok {
+			return true
+		}
+		if rec.Next = last; entries.Len() > 0 {
+			rec.Next = rec.Position
+			rec.Next.Index++
+		}
+		rec.Kind, rec.Key, rec.Value = e.Kind, e.Key, e.Value
+		if (e.Kind == KindData || e.Kind == KindDelete) && !rec.Position.Before(from) && !f(rec) {
+			return false
+		}
+	}
+}

@@ -1,0 +1,376 @@
+package record
+
+import (
+	"errors"
+	"io"
+)
+
+// Event is what a [Scanner] found next: a record, or a stretch without one.
+type Event struct {
+	// From and To are the byte offsets [From, To) in the segment.
+	From, To int64
+	// Class is Whole for a record; then the fields below are set.
+	Class  Class
+	Header Header
+	// Key and Value are parts of a block the scanner has read. They are never
+	// written to again unless the scanner was told to reuse its block.
+	Key, Value []byte
+}
+
+// ScannerOptions says what to scan.
+type ScannerOptions struct {
+	Frame Frame
+	// Limit is the offset below which a record must start to be valid.
+	Limit int64
+	// From is the offset to begin at: the start or the end of a record.
+	From int64
+	// Reuse makes the scanner keep one block. Key and Value of an event are
+	// then valid until the next call only.
+	Reuse bool
+	// BlockSize is how many bytes one read asks for, 128 KiB if 0. A longer
+	// record is read by one call of its own length.
+	BlockSize int
+}
+
+const defaultBlock = 128 << 10
+
+// A Scanner reads the records of one segment in order and accounts for every
+// byte between them (docs/FORMAT.md, section 6).
+//
+// It judges by a snapshot: the size of the segment, and whether the segment is
+// final, both taken by the caller before a single byte is read ([Scanner.See]).
+// Were bytes read first, a record completed in the meantime could be followed
+// by another one and then be mistaken for a torn one.
+type Scanner struct {
+	r   io.ReaderAt
+	opt ScannerOptions
+
+	off   int64 // the next byte to judge
+	size  int64 // snapshot: bytes at and behind it do not exist
+	final bool  // snapshot: no record can be added any more
+
+	block []byte // bytes of the segment from base on
+	base  int64
+
+	dead    int64 // up to here there is no valid header: proved by what follows
+	barren  int64 // no valid header starts in (off, barren): remembered between snapshots
+	suspect int64 // a whole record failed up to here (see whole)
+
+	window []byte // bytes of the segment from wbase on, only looked at
+	wbase  int64
+	spare  []byte // memory for the next window
+}
+
+// NewScanner returns a Scanner that has seen nothing yet.
+func NewScanner(r io.ReaderAt, opt ScannerOptions) *Scanner {
+	if opt.BlockSize <= 0 {
+		opt.BlockSize = defaultBlock
+	}
+	return &Scanner{r: r, opt: opt, off: opt.From}
+}
+
+// See gives the scanner a newer snapshot: the segment has size bytes, and if
+// final, no valid byte of it will change or be added. Both must have been
+// determined in the order final, size.
+func (s *Scanner) See(size int64, final bool) { s.size, s.final = size, final }
+
+// Size is the size of the segment as the scanner knows it.
+func (s *Scanner) Size() int64 { return s.size }
+
+// Offset is where the scanner will go on: the end of the last event.
+func (s *Scanner) Offset() int64 { return s.off }
+
+// Reset makes the scanner go on in r, which holds the same bytes (a repaired
+// copy): nothing read before is used.
+func (s *Scanner) Reset(r io.ReaderAt) {
+	s.r = r
+	s.forget()
+}
+
+// forget drops every byte the scanner has read and all it concluded from them.
+func (s *Scanner) forget() {
+	s.block, s.base, s.window, s.wbase = nil, 0, nil, 0
+	s.dead, s.barren, s.suspect = 0, 0, 0
+}
+
+// Skip moves the scanner to offset off.
+func (s *Scanner) Skip(off int64) {
+	if off < s.off {
+		s.forget() // payloads behind off may be unmasked, and the proofs began later
+	}
+	s.off = off
+}
+
+// Next sets ev to what stands at Offset and moves behind it. It returns io.EOF
+// when the snapshot has no more to say: the rest is pending, or there is none.
+// After an error of the reader the scanner stays where it is.
+func (s *Scanner) Next(ev *Event) error {
+	*ev = Event{From: s.off}
+	for {
+		size := s.size
+		err := s.next(ev)
+		if err == nil {
+			s.off = ev.To
+		}
+		// The file is shorter than the snapshot said: it is being removed or
+		// was cut off. What is left is judged anew.
+		if err == errShrunk && s.size < size {
+			s.forget()
+			continue
+		}
+		return err
+	}
+}
+
+func (s *Scanner) next(ev *Event) error {
+	if s.off >= s.opt.Limit || s.off >= s.size {
+		return s.rest(ev)
+	}
+	if s.off >= s.dead {
+		ok, err := s.record(ev)
+		if ok || err != nil {
+			return err
+		}
+		if err := s.resync(); err != nil {
+			return err
+		}
+	}
+	return s.classify(ev)
+}
+
+// rest tells of the end of a final segment: what lies at or beyond the limit,
+// and what the segment lacks below it.
+func (s *Scanner) rest(ev *Event) error {
+	switch {
+	case !s.final:
+		return io.EOF
+	case s.off >= s.opt.Limit && s.off < s.size:
+		ev.To, ev.Class = s.size, Void
+		return nil
+	case s.off < s.opt.Limit:
+		ev.To, ev.Class = s.opt.Limit, Hole
+		return nil
+	}
+	return io.EOF
+}
+
+// record reports whether a whole record stands at s.off, and delivers it.
+func (s *Scanner) record(ev *Event) (bool, error) {
+	b, err := s.view(s.off, HeaderSize)
+	if err != nil {
+		return false, err
+	}
+	h, ok := s.opt.Frame.ParseHeader(b)
+	if !ok || s.off+h.Size() > s.size {
+		return false, nil
+	}
+	ok, err = s.whole(&h, ev)
+	if ok {
+		ev.To, ev.Class, ev.Header = s.off+h.Size(), Whole, h
+	}
+	return ok, err
+}
+
+// whole checks the record that h describes at s.off.
+//
+// A damaged or hostile segment may hold many valid headers, each of which
+// claims a long record: to hash every claim would take time quadratic in the
+// size of the file. After one claim failed, those that begin inside it are
+// searched for a marker first: no record contains one (see [Frame.Whole]), and
+// the search ends at the next one.
+func (s *Scanner) whole(h *Header, ev *Event) (bool, error) {
+	end := s.off + h.Size()
+	if s.off < s.suspect {
+		m, err := s.find(s.off+1, end-(MarkerSize-1))
+		if m >= 0 || err != nil {
+			return false, err
+		}
+	}
+	b, err := s.view(s.off, int(h.Size()))
+	if err != nil {
+		return false, err
+	}
+	if !s.opt.Frame.Whole(h, b) {
+		s.suspect = max(s.suspect, end)
+		return false, nil
+	}
+	if !h.Interpretable() {
+		return true, nil
+	}
+	key, value := s.opt.Frame.Payload(h, b)
+	if h.Kind == KindBatch {
+		if _, ok := NewEntries(value); !ok || h.KeyLen != 0 {
+			// Mask it again: the block is still to be searched, and what the
+			// mask hides must not come to light.
+			s.opt.Frame.Payload(h, b)
+			return false, nil
+		}
+	}
+	ev.Key, ev.Value = key, value
+	return true, nil
+}
+
+// resync sets s.dead: the next valid header behind s.off, or the end of a
+// final segment. Without either the rest is pending. A header beyond the limit
+// ends a dead stretch too, in a final segment: it begins the void.
+func (s *Scanner) resync() error {
+	hi := s.size
+	if !s.final {
+		hi = min(hi, s.opt.Limit)
+	}
+	from := max(s.off+1, s.barren)
+	q, err := s.header(from, hi)
+	if err != nil {
+		return err
+	}
+	if q >= 0 {
+		s.dead = q
+		return nil
+	}
+	// A header may have been cut off by hi: look at its bytes again next time.
+	s.barren = max(from, hi-(HeaderSize-1))
+	if !s.final {
+		return io.EOF
+	}
+	s.dead = hi
+	return nil
+}
+
+// header returns the smallest offset in [lo, hi) at which a valid header
+// stands, wholly below the size, or -1.
+func (s *Scanner) header(lo, hi int64) (int64, error) {
+	for lo < hi {
+		p, err := s.find(lo, hi)
+		if p < 0 || err != nil {
+			return -1, err
+		}
+		b, err := s.read(p, HeaderSize)
+		if err != nil {
+			return -1, err
+		}
+		if _, ok := s.opt.Frame.ParseHeader(b); ok {
+			return p, nil
+		}
+		lo = p + 1
+	}
+	return -1, nil
+}
+
+// find returns the smallest offset in [lo, hi) at which a whole marker stands,
+// or -1. The marker itself may reach beyond hi.
+func (s *Scanner) find(lo, hi int64) (int64, error) {
+	for lo < hi {
+		b, err := s.ahead(lo)
+		if err != nil {
+			return -1, err
+		}
+		if i := s.opt.Frame.Find(b); i >= 0 {
+			if p := lo + int64(i); p < hi {
+				return p, nil
+			}
+			return -1, nil
+		}
+		if len(b) < MarkerSize {
+			return -1, nil
+		}
+		lo += int64(len(b) - (MarkerSize - 1))
+	}
+	return -1, nil
+}
+
+// errShrunk is internal: the file ended in front of the snapshot's size.
+var errShrunk = errors.New("segment is shorter than it was")
+
+// view returns n bytes at off, or as many as the snapshot has, as part of the
+// current block. They stay what they are even if the scanner moves on, unless
+// blocks are reused.
+func (s *Scanner) view(off int64, n int) ([]byte, error) {
+	n = int(min(int64(n), s.size-off))
+	if i := off - s.base; i >= 0 && i+int64(n) <= int64(len(s.block)) {
+		return s.block[i : i+int64(n) : i+int64(n)], nil
+	}
+	want := int(min(int64(max(n, s.opt.BlockSize)), s.size-off))
+	var next []byte
+	if s.opt.Reuse && cap(s.block) >= want {
+		next = s.block[:want]
+	} else {
+		next = make([]byte, want)
+	}
+	have := 0
+	if i := off - s.base; i >= 0 && i < int64(len(s.block)) {
+		have = copy(next, s.block[i:]) // the part of a record that is here already
+	}
+	s.block, s.base = nil, 0
+	if err := s.fill(next[have:], off+int64(have)); err != nil {
+		return nil, err
+	}
+	s.block, s.base = next, off
+	return next[:n:n], nil
+}
+
+// read returns n bytes at off, or as many as the snapshot has, for looking at
+// until the next call. It reads whole blocks at multiples of their size, so
+// that many short looks at a damaged stretch cost no more than one pass.
+func (s *Scanner) read(off int64, n int) ([]byte, error) {
+	if n = int(min(int64(n), s.size-off)); n <= 0 {
+		return nil, nil
+	}
+	if b := s.held(off); len(b) >= n {
+		return b[:n], nil
+	}
+	size := int64(s.opt.BlockSize)
+	from := off - off%size
+	to := min((off+int64(n)+size-1)/size*size, s.size)
+	if int64(cap(s.spare)) < to-from {
+		s.spare = make([]byte, to-from, max(to-from, 2*size))
+	}
+	s.window = nil
+	next := s.spare[:to-from]
+	if err := s.fill(next, from); err != nil {
+		return nil, err
+	}
+	s.window, s.wbase = next, from
+	return next[off-from:][:n], nil
+}
+
+// held returns the bytes from off on that are in memory.
+func (s *Scanner) held(off int64) (b []byte) {
+	if i := off - s.base; i >= 0 && i < int64(len(s.block)) {
+		b = s.block[i:]
+	}
+	if i := off - s.wbase; i >= 0 && i+int64(len(b)) < int64(len(s.window)) {
+		b = s.window[i:]
+	}
+	return b[:max(0, min(int64(len(b)), s.size-off))]
+}
+
+// ahead returns the bytes from off on that are at hand, a header's worth at
+// least unless the snapshot ends before.
+func (s *Scanner) ahead(off int64) ([]byte, error) {
+	if b := s.held(off); len(b) >= HeaderSize {
+		return b, nil
+	}
+	b, err := s.read(off, HeaderSize)
+	if err != nil || len(b) < HeaderSize {
+		return b, err
+	}
+	return s.held(off), nil
+}
+
+// fill reads all of p. A file that has become shorter shortens the snapshot.
+func (s *Scanner) fill(p []byte, off int64) error {
+	if len(p) == 0 {
+		return nil
+	}
+	n, err := s.r.ReadAt(p, off)
+	switch {
+	case n == len(p):
+		return nil
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
+		s.size = off + int64(n)
+		return errShrunk
+	case err == nil:
+		return io.ErrNoProgress
+	}
+	return err
+}
