@@ -1,0 +1,61 @@
+package journal
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"github.com/manypen/manypen/internal/segment"
+)
+
+// SegmentInfo describes one segment of a journal.
+type SegmentInfo struct {
+	Number  uint64
+	Name    string // of the file in the journal's directory
+	Size    int64  // bytes
+	Limit   int64  // offset below which its records begin
+	Created time.Time
+	// Sealed says that no record can be added any more: there is a later one.
+	Sealed bool
+}
+
+// FirstPosition is where the records of segment n begin.
+func FirstPosition(n uint64) Position { return Position{Segment: n, Offset: segment.HeaderSize} }
+
+// Segments lists the segments of the journal, oldest first. It reads their
+// headers only. One that is removed meanwhile is left out.
+func (j *Journal) Segments() ([]SegmentInfo, error) {
+	if j.isClosed() {
+		return nil, ErrClosed
+	}
+	numbers, err := j.dir.List()
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]SegmentInfo, 0, len(numbers))
+	for i, n := range numbers {
+		info, err := j.segmentInfo(n)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return infos, err
+		}
+		info.Sealed = i < len(numbers)-1
+		infos = append(infos, info)
+	}
+	return infos, nil
+}
+
+func (j *Journal) segmentInfo(n uint64) (SegmentInfo, error) {
+	f, err := j.dir.Open(n, os.O_RDONLY)
+	if err != nil {
+		return SegmentInfo{}, err
+	}
+	defer f.Close() // only read from
+	size, err := f.Size()
+	return SegmentInfo{
+		Number: n, Name: segment.Name(n), Size: size, Limit: f.Limit,
+		Created: time.Unix(0, f.Created),
+	}, err
+}
