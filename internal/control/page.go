@@ -181,6 +181,11 @@ func (p *Page) Close() error {
 	return errors.Join(p.mapping.Close(), p.file.Close())
 }
 
+// SameFile reports whether both pages are in one file.
+func (p *Page) SameFile(q *Page) bool {
+	return p == q || !p.Private() && !q.Private() && p.inode.SameFile(q.inode)
+}
+
 // Private reports whether the page is shared with nobody.
 func (p *Page) Private() bool { return p.file == nil }
 

@@ -161,13 +161,3 @@ func TestClosed(t *testing.T) {
 	}
 	NoCopyOnWrite(f)
 }
-
-func TestStatFileAllocates(t *testing.T) {
-	f := newFile(t, newDir(t), "f", "text", os.O_RDONLY)
-	n := testing.AllocsPerRun(100, func() {
-		if _, err := StatFile(f); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Logf("%v allocations", n)
-}

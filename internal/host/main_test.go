@@ -28,8 +28,12 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	// On js/wasm the runtime has a goroutine of its own.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("runtime.handleEvent"))
 }
+
+// raceEnabled is set when the race detector, which allocates, watches.
+var raceEnabled bool
 
 // newDir makes an empty directory and opens it. When the test ends no
 // temporary name may be left in it.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/manypen/manypen/internal/host"
 	"github.com/manypen/manypen/record"
@@ -57,7 +58,8 @@ type Reader struct {
 	scan    *record.Scanner
 	final   bool
 	header  int // damaged header pages that were not reported yet: a bit set
-	idle    int // looks without news
+	idle    int       // looks without news
+	listed  time.Time // when the directory had changed last as it was listed
 	started bool
 }
 
@@ -277,17 +279,24 @@ func (r *Reader) look() error {
 	return nil
 }
 
-// lookFurther is how many looks without news pass between two listings of the
-// directory: they are needed only where segment n+1 was taken away.
+// lookFurther is how many looks without news pass at most between two listings
+// of the directory.
 const lookFurther = 256
 
 // finished reports whether a higher segment exists (D1'). Looking for the next
-// one alone would wait for ever after somebody removed it (C39).
+// one alone would wait for ever after somebody removed it (C39). The directory
+// is listed only if it has changed since, and once in a while because its time
+// of change may be too coarse to tell.
 func (r *Reader) finished() (bool, error) {
 	more, err := r.dir.Exists(r.n + 1)
-	if more || err != nil || r.idle%lookFurther != lookFurther-1 {
+	if more || err != nil {
 		return more, err
 	}
+	st, err := r.dir.F.Stat()
+	if err != nil || st.ModTime().Equal(r.listed) && r.idle%lookFurther != lookFurther-1 {
+		return false, err
+	}
+	r.listed = st.ModTime()
 	_, err = r.oldest(r.n + 1)
 	if err == io.EOF {
 		return false, nil

@@ -52,7 +52,7 @@ func (w *Writer) attach() error {
 func (w *Writer) adopt(page *control.Page) error {
 	old := w.page
 	err := w.dropPins()
-	w.page = page
+	w.page, w.leave = page, false
 	if old != nil {
 		err = errors.Join(err, old.Close())
 	}
@@ -96,6 +96,11 @@ func (w *Writer) goodPage() (page *control.Page, floor uint64, err error) {
 	}
 	if err != nil {
 		return nil, 0, &segment.Error{Op: "open", Path: w.dir.Path, Err: err}
+	}
+	if w.leave && page.SameFile(w.page) {
+		// V2: only another file will do. In this one an attempt has no result,
+		// and nobody who opens a segment from now on could find out (C15).
+		return nil, 0, page.Close()
 	}
 	numbers, err := w.dir.List()
 	if err == nil && page.Believable() && len(numbers) > 0 && numbers[len(numbers)-1] >= page.Active() {

@@ -37,7 +37,7 @@ func (w *Writer) Prune(n uint64) (removed []uint64, err error) {
 			}
 			removed = append(removed, k)
 		}
-		return host.SyncDir(w.dir.F)
+		return w.sys.syncDir(w.dir.F)
 	})
 	return removed, err
 }

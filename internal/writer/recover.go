@@ -51,7 +51,7 @@ func (w *Writer) recover(floor uint64) (active uint64, err error) {
 		if err := w.link(active, last.limits); err != nil { // V6
 			return err
 		}
-		if err := host.SyncDir(w.dir.F); err != nil {
+		if err := w.sys.syncDir(w.dir.F); err != nil {
 			return err
 		}
 		if w.shared { // V7
@@ -99,7 +99,7 @@ func (w *Writer) settle(numbers []uint64) (last settled, err error) {
 			return last, err
 		}
 	}
-	return last, host.SyncDir(w.dir.F)
+	return last, w.sys.syncDir(w.dir.F)
 }
 
 // harden is V5 for one segment. What another boot wrote was read from the disk,
@@ -112,7 +112,7 @@ func (w *Writer) harden(n uint64) error {
 		return err
 	}
 	if w.boot != ([16]byte{}) && f.Boot != w.boot && f.Boot != ([16]byte{}) {
-		return errors.Join(f.ErrorAt("sync", 0, host.SyncData(f.F)), f.Close())
+		return errors.Join(f.ErrorAt("sync", 0, w.sys.syncData(f.F)), f.Close())
 	}
 	if err := f.Close(); err != nil {
 		return err

@@ -50,7 +50,7 @@ func (w *Writer) follow() error {
 			return err
 		}
 		if len(numbers) == 0 || numbers[len(numbers)-1] <= w.cur.Number {
-			w.stale = true
+			w.stale, w.leave = true, true
 			return nil
 		}
 	}
@@ -88,7 +88,7 @@ func (w *Writer) roll() error {
 		return err
 	}
 	if next == n+1 {
-		if err := host.SyncDir(w.dir.F); err != nil { // R6
+		if err := w.sys.syncDir(w.dir.F); err != nil { // R6
 			return err
 		}
 		w.page.RaiseActive(next)
@@ -188,7 +188,7 @@ func (w *Writer) moveToLocked(n uint64) error {
 	}
 	if w.page.Active() < n {
 		// Nobody appends to a segment whose name may vanish (I6, C20, C30).
-		if err := host.SyncDir(w.dir.F); err != nil {
+		if err := w.sys.syncDir(w.dir.F); err != nil {
 			return err
 		}
 		w.page.RaiseActive(n)

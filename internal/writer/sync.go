@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/manypen/manypen/internal/control"
-	"github.com/manypen/manypen/internal/host"
 	"github.com/manypen/manypen/internal/segment"
 )
 
@@ -116,7 +115,7 @@ func (w *Writer) unknown(pos control.Pos, cause error) error {
 func (w *Writer) afterSync(err error) (doubtful bool) {
 	switch {
 	case errors.Is(err, errUntrusted):
-		w.stale = true
+		w.stale, w.leave = true, true
 	case errors.Is(err, errFailed):
 		w.stale = true
 		w.doubts = append(w.doubts, doubt{from: w.page.Syn(), to: control.At(w.cur.Number, w.cur.last)})
@@ -233,7 +232,7 @@ func (w *Writer) syncSegment(page *control.Page, p *pin, whole bool) error {
 	if whole {
 		end = control.End
 	}
-	if err := host.SyncData(p.F); err != nil {
+	if err := w.sys.syncData(p.F); err != nil {
 		// S5. Published before anybody is told, and never tried again: the
 		// kernel has marked the pages clean, a second call would lie.
 		page.Failed()

@@ -63,10 +63,20 @@ type pin struct {
 	last int64
 }
 
+// system is what tests replace to make the machine fail, or boot again.
+type system struct {
+	bootID   func() ([16]byte, error)
+	syncData func(*os.File) error
+	syncDir  func(*os.File) error
+}
+
+func realSystem() system { return system{host.BootID, host.SyncData, host.SyncDir} }
+
 // Writer is one appending handle. Its methods may be called concurrently.
 type Writer struct {
 	dir      *segment.Dir
 	opt      Options
+	sys      system
 	id       uint64
 	boot     [16]byte
 	shared   bool     // several processes may write: there is a control file
@@ -77,6 +87,7 @@ type Writer struct {
 	cur    *pin
 	full   bool // cur can take no valid record any more (A5)
 	stale  bool // the page must be left: attach anew before the next append
+	leave  bool // and the file it is in is of no use to anybody who comes later
 	closed bool
 	seq    uint64 // of the last record that was appended
 	buf    record.Buffer
@@ -105,7 +116,9 @@ type doubt struct{ from, to control.Pos }
 
 // Open returns a new writer of the journal in path, which it makes if there is
 // none.
-func Open(path string, opt Options) (_ *Writer, err error) {
+func Open(path string, opt Options) (*Writer, error) { return open(path, opt, realSystem()) }
+
+func open(path string, opt Options, sys system) (_ *Writer, err error) {
 	if err := makeDir(path, opt); err != nil {
 		return nil, err
 	}
@@ -113,7 +126,7 @@ func Open(path string, opt Options) (_ *Writer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{dir: dir, opt: opt, id: randomID()}
+	w := &Writer{dir: dir, opt: opt, sys: sys, id: randomID()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.release())
@@ -205,7 +218,7 @@ func (w *Writer) admit() error {
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return &segment.Error{Op: "open", Path: w.dir.Path, Err: err}
 	}
-	boot, bootErr := host.BootID()
+	boot, bootErr := w.sys.bootID()
 	w.boot = boot
 	known := host.Shared && bootErr == nil
 	w.shared = known && (kind.Atomic || w.opt.Locked)

@@ -1,0 +1,209 @@
+package writer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/manypen/manypen/internal/control"
+	"github.com/manypen/manypen/internal/segment"
+	"github.com/manypen/manypen/record"
+)
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVariable); role != "" {
+		os.Exit(play(role))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// small makes segments that a few records fill.
+var small = Options{
+	Limits:  segment.Limits{Limit: segment.MinLimit, MaxRecord: 1 << 20},
+	Perm:    0o644,
+	Timeout: 20 * time.Second,
+}
+
+// start opens a writer that the test closes.
+func start(t testing.TB, dir string, opt Options, sys system) *Writer {
+	t.Helper()
+	w, err := open(dir, opt, sys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil && !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// put appends one record whose value is text, and fails the test if that fails.
+func put(t testing.TB, w *Writer, text string) Ack {
+	t.Helper()
+	ack, err := w.Append(record.Header{Kind: record.KindData, Time: time.Now().UnixNano()}, []byte("key"), []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ack
+}
+
+// fill appends records until the current segment is another one.
+func fill(t testing.TB, w *Writer) []string {
+	t.Helper()
+	var texts []string
+	first := put(t, w, "fill").Position.Segment
+	texts = append(texts, "fill")
+	for i := 0; ; i++ {
+		text := fmt.Sprintf("fill %d %0700d", i, 0)
+		texts = append(texts, text)
+		if put(t, w, text).Position.Segment != first {
+			return texts
+		}
+	}
+}
+
+// contents reads the whole journal as a new reader would, values in order, and
+// what was damaged.
+func contents(t testing.TB, dir string) (values []string, damage []record.Class) {
+	t.Helper()
+	d, err := segment.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if _, err := d.Identify(); err != nil {
+		t.Fatal(err)
+	}
+	r := d.NewReader(segment.ReaderOptions{})
+	defer r.Close()
+	for ev := (record.Event{}); ; {
+		err := r.Next(&ev)
+		if err == io.EOF {
+			return values, damage
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev.Class != record.Whole {
+			damage = append(damage, ev.Class)
+			continue
+		}
+		values = append(values, string(ev.Value))
+	}
+}
+
+func wantContents(t testing.TB, dir string, want []string) {
+	t.Helper()
+	got, damage := contents(t, dir)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("journal differs (-want +got):\n%s", diff)
+	}
+	for _, c := range damage {
+		if c == record.Corruption || c == record.Hole {
+			t.Errorf("journal has damage of class %v", c)
+		}
+	}
+}
+
+// controlFile is the path of the control file of this boot.
+func controlFile(t testing.TB, dir string) string {
+	t.Helper()
+	m, err := filepath.Glob(filepath.Join(dir, segment.ControlPrefix+"*"))
+	if err != nil || len(m) != 1 {
+		t.Fatalf("control files: %v, %v", m, err)
+	}
+	return m[0]
+}
+
+func TestAppendRollAndReopen(t *testing.T) {
+	dir := t.TempDir()
+	w := start(t, dir, small, realSystem())
+	want := fill(t, w)
+	want = append(want, fill(t, w)...)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); !errors.Is(err, ErrClosed) {
+		t.Errorf("second Close: %v, want ErrClosed", err)
+	}
+	w = start(t, dir, small, realSystem())
+	put(t, w, "again")
+	wantContents(t, dir, append(want, "again"))
+}
+
+func TestSequenceHasNoHoles(t *testing.T) {
+	dir := t.TempDir()
+	w := start(t, dir, small, realSystem())
+	for i := range uint64(200) {
+		if ack := put(t, w, fmt.Sprintf("%d %0500d", i, 0)); ack.Seq != i+1 {
+			t.Fatalf("record %d has sequence %d", i, ack.Seq)
+		}
+	}
+}
+
+func TestTooLong(t *testing.T) {
+	w := start(t, t.TempDir(), small, realSystem())
+	_, err := w.Append(record.Header{Kind: record.KindData}, nil, make([]byte, small.Limits.MaxRecord))
+	var size *record.SizeError
+	if !errors.As(err, &size) || size.Limit != small.Limits.MaxRecord {
+		t.Errorf("error %v, want a SizeError of limit %d", err, small.Limits.MaxRecord)
+	}
+	if ack := put(t, w, "next"); ack.Seq != 1 {
+		t.Errorf("a refused record has used up sequence 1")
+	}
+}
+
+func TestPruneKeepsNewest(t *testing.T) {
+	dir := t.TempDir()
+	w := start(t, dir, small, realSystem())
+	for range 5 {
+		fill(t, w)
+	}
+	if _, err := w.Prune(1 << 20); err != nil {
+		t.Fatal(err)
+	}
+	numbers, err := w.dir.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(numbers) != 1 || numbers[0] != w.cur.Number {
+		t.Errorf("segments left: %v, want only %d", numbers, w.cur.Number)
+	}
+	put(t, w, "goes on")
+	if err := w.Sync(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBatchIsOneRecord(t *testing.T) {
+	dir := t.TempDir()
+	w := start(t, dir, small, realSystem())
+	entry, err := record.AppendEntry(nil, record.KindData, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry = append(entry, "kvv"...)
+	ack, err := w.AppendBatch(record.Header{}, 2, [][]byte{entry, entry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next := put(t, w, "after"); ack.Seq != 1 || next.Seq != 3 {
+		t.Errorf("sequences %d and %d, want 1 and 3", ack.Seq, next.Seq)
+	}
+}
+
+// lastSyn is what the page says is durable.
+func lastSyn(w *Writer) control.Pos {
+	w.syncMu.Lock()
+	defer w.syncMu.Unlock()
+	return w.page.Syn()
+}

@@ -1,0 +1,5 @@
+//go:build !linux || vio_portable
+
+package vio
+
+const portable = true

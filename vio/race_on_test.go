@@ -1,0 +1,5 @@
+//go:build race
+
+package vio
+
+const raceEnabled = true
