@@ -64,7 +64,7 @@
 //
 // # Systems
 //
-// Linux and Android use writev(2) or write(2), and preadv(2). All other systems copy the
+// Linux and Android use writev(2) and preadv(2). All other systems copy the
 // pieces into one buffer and make one plain write, or read into one buffer and
 // copy out. The promises stay, the copy costs memory as large as the vector.
 // The build tag vio_portable selects this implementation on Linux too.

@@ -11,25 +11,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A vector of at most gatherTotal bytes whose pieces have gatherMean bytes or
-// fewer on average is copied together and written from one place. An iovec
-// costs the kernel some 25 ns on ext4 and tmpfs, whatever its length, and a
-// writev some 60 ns more than a write; copying is less than that for pieces up
-// to 1 or 2 KiB (BenchmarkAppend: 64 pieces of 16 bytes take half the time).
+// A vector of more than fewIovs pieces, gatherMean bytes or fewer on average,
+// is copied together and written from one place if it has at most gatherTotal
+// bytes. An iovec costs the kernel some 25 ns on ext4 and tmpfs, whatever its
+// length; copying is less than that for pieces up to 1 or 2 KiB
+// (BenchmarkAppend: 64 pieces of 16 bytes take half the time). A few pieces
+// stay where they are: there is little to gain, and a record of header, key,
+// value and checksum is one writev of four iovecs to everyone who traces it.
 const (
 	gatherMean  = 1 << 10
 	gatherTotal = 64 << 10
 )
 
 // appendOnce writes bufs, which has the extent v and at most maxCall bytes,
-// with one write(2) or writev(2).
+// with one writev(2).
 func appendOnce(f *os.File, bufs [][]byte, v extent) (int, error) {
 	switch {
-	case v.pieces > 1 && v.total <= min(gatherTotal, int64(v.pieces)*gatherMean):
-		return appendCopy(f, bufs, v.total)
 	case v.pieces <= fewIovs:
 		var few [fewIovs]unix.Iovec
 		return writev(f, few[:fill(few[:], bufs, 0)])
+	case v.total <= min(gatherTotal, int64(v.pieces)*gatherMean):
+		return appendCopy(f, bufs, v.total)
 	}
 	return appendMany(f, bufs, v.pieces)
 }
@@ -101,13 +103,7 @@ func writev(f *os.File, iovs []unix.Iovec) (n int, err error) {
 	return n, nil
 }
 
-// writeIovs is the system call. One piece does with the plain one, whose
-// argument the kernel need not fetch from memory first.
 func writeIovs(fd uintptr, iovs []unix.Iovec) (uintptr, syscall.Errno) {
-	if len(iovs) == 1 {
-		r, _, e := unix.Syscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(iovs[0].Base)), uintptr(iovs[0].Len))
-		return r, e
-	}
 	r, _, e := unix.Syscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(unsafe.SliceData(iovs))), uintptr(len(iovs)))
 	return r, e
 }
