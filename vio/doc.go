@@ -54,13 +54,14 @@
 //
 // # Memory
 //
-// The kernel reads and fills the pieces in place, except that Appendv copies
-// them where this is faster (at most 64 KiB in pieces of 1 KiB or less on
-// average), and neighbours where a vector has more than [MaxIovs] pieces. A piece that is paged out or
-// mapped from a file is faulted in while the inode's lock is held, which stops
-// every other writer of the file for so long; a mapped page that does not exist
-// any more (the file was cut) ends the transfer early or with EFAULT, or, if the
-// piece is copied, raises SIGBUS in this process.
+// The kernel reads and fills the pieces in place, with two exceptions: Appendv
+// copies a vector of more than eight pieces where this is faster (at most 64 KiB
+// in pieces of 1 KiB or less on average), and neighbours where it has more than
+// [MaxIovs] pieces. A piece that is paged out or mapped from a file is faulted
+// in while the inode's lock is held, which stops every other writer of the file
+// for so long; a mapped page that does not exist any more (the file was cut)
+// ends the transfer early or with EFAULT, or, if the piece is copied, raises
+// SIGBUS in this process.
 //
 // # Systems
 //

@@ -57,7 +57,7 @@ type Reader struct {
 	file    *File
 	scan    *record.Scanner
 	final   bool
-	header  int // damaged header pages that were not reported yet: a bit set
+	header  int       // damaged header pages that were not reported yet: a bit set
 	idle    int       // looks without news
 	listed  time.Time // when the directory had changed last as it was listed
 	started bool
@@ -252,6 +252,7 @@ func (r *Reader) missing() error {
 // size, and both before any byte is read.
 func (r *Reader) look() error {
 	if end := r.opt.End; end != nil && r.n == end.Segment {
+		r.final = false
 		r.scan.See(end.Size, false)
 		return nil
 	}

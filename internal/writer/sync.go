@@ -254,3 +254,10 @@ func (w *Writer) unpin() {
 		w.pins = w.pins[1:]
 	}
 }
+
+// Synced reports whether everything below pos is known to be durable.
+func (w *Writer) Synced(pos control.Pos) bool {
+	w.syncMu.Lock()
+	defer w.syncMu.Unlock()
+	return w.page != nil && w.page.Believable() && w.page.Syn() >= pos
+}

@@ -1,0 +1,227 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// depsRules says which imports are allowed. It is a statement of policy: do not
+// change it to make a build pass, change it when the design changes.
+//
+// "a < b" means that package b may import package a, "a !< b" that it never
+// may. A chain of < is short for each pair of neighbours. Rules are not
+// transitive: every edge that exists stands here, and one that no file needs
+// is an error. A name that ends in /* means all packages below it, and an edge
+// of such a name may be unused. Packages of the standard library need no rule.
+//
+// Tests may import any package of the module, and what testRules adds.
+const depsRules = `
+	# The leaves know nothing of each other and can be used, tested and fuzzed
+	# alone. record turns values into bytes and back; vio moves bytes to and
+	# from files; index maps keys to places; host is what the protocol asks of
+	# the operating system.
+	NONE < record, vio, index, internal/host, internal/policy;
+
+	# A codec has no files, locks, clocks or goroutines; it must give the same
+	# answer to the same bytes at all times.
+	os, io/fs, sync, sync/atomic, time, context, crypto/rand !< record;
+
+	# The index does not know what a disk is.
+	os, io, io/fs, time, context !< index;
+
+	# The shared page is bytes in a mapped file and a lock.
+	internal/host < internal/control;
+
+	# Only the segment joins the codec with the file. It knows nothing of
+	# writers: readers must not depend on the control file.
+	record, vio, internal/host < internal/segment;
+
+	# The protocol. It is the only user of the control file.
+	record, vio, internal/host, internal/segment, internal/control < internal/writer;
+
+	# What users import. It knows neither system calls nor bytes: of host only
+	# the stat that tells a repaired segment from the old one.
+	record, index, internal/host, internal/segment, internal/writer < journal;
+	vio, internal/control !< journal;
+
+	# Adapters, tools, examples and fuzzing see what users see.
+	journal < journal/*;
+	journal, record < cmd/*;
+	journal, record < examples/*;
+	journal, record < fuzz, fuzz/*;
+
+	# Nobody imports the examples, the tools or these tests: they are in no
+	# rule on the left.
+
+	# Modules of others. The library has three dependencies, each for one thing
+	# that the standard library lacks.
+	github.com/cespare/xxhash/v2 < record, internal/segment, internal/control;
+	github.com/google/btree < index;
+	golang.org/x/sys/unix, golang.org/x/sys/windows < vio, internal/host;
+	github.com/spf13/cobra, github.com/spf13/pflag < cmd/*;
+
+	# System calls and what differs between systems stand behind two packages.
+	syscall !< record, index, internal/control, internal/segment, internal/writer, journal, journal/*;
+
+	# Returning an error is enough: a library neither logs nor prints.
+	log, log/slog !< record, vio, index, internal/*, journal;
+	os/exec, os/signal, net, net/http, plugin, flag !< record, vio, index, internal/*, journal, journal/*;
+`
+
+// testRules names the modules that only tests may import.
+const testRules = `
+	github.com/google/go-cmp/cmp, github.com/google/go-cmp/cmp/cmpopts,
+	go.uber.org/goleak, pgregory.net/rapid,
+	github.com/rogpeppe/go-internal/testscript,
+	golang.org/x/sys/unix, golang.org/x/sys/windows,
+	github.com/cespare/xxhash/v2, github.com/google/btree, github.com/spf13/cobra
+`
+
+// edge says that package to imports package from.
+type edge struct{ from, to string }
+
+type rules struct {
+	packages     []string // that may exist
+	allow, never []edge
+}
+
+// parseRules reads the notation of depsRules.
+func parseRules(text string) (rules, error) {
+	var r rules
+	var lines []string
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		lines = append(lines, line)
+	}
+	for rule := range strings.SplitSeq(strings.Join(lines, " "), ";") {
+		if strings.TrimSpace(rule) == "" {
+			continue
+		}
+		fields := strings.Fields(strings.ReplaceAll(rule, ",", " , "))
+		var left, names []string
+		op := ""
+		close := func() error {
+			if len(names) == 0 {
+				return fmt.Errorf("rule %q: a list is empty", rule)
+			}
+			for _, to := range names {
+				for _, from := range left {
+					switch {
+					case op == "!<":
+						r.never = append(r.never, edge{from, to})
+					case from != "NONE":
+						r.allow = append(r.allow, edge{from, to})
+					}
+				}
+				if op == "<" && !slices.Contains(r.packages, to) {
+					r.packages = append(r.packages, to)
+				}
+			}
+			left, names = names, nil
+			return nil
+		}
+		for i, f := range fields {
+			switch {
+			case f == "<" || f == "!<":
+				if err := close(); err != nil {
+					return r, err
+				}
+				op = f
+			case f == ",":
+			case i > 0 && !slices.Contains([]string{",", "<", "!<"}, fields[i-1]):
+				return r, fmt.Errorf("rule %q: a comma is missing before %s", rule, f)
+			default:
+				names = append(names, f)
+			}
+		}
+		if err := close(); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// covers reports whether name, which may end in /*, stands for path.
+func covers(name, path string) bool {
+	if prefix, ok := strings.CutSuffix(name, "*"); ok {
+		return strings.HasPrefix(path, prefix)
+	}
+	return name == path
+}
+
+func (e edge) covers(from, to string) bool { return covers(e.from, from) && covers(e.to, to) }
+
+// standard reports whether path is a package of the standard library, and not
+// one of ours, given those that exist.
+func standard(path string, ours map[string]bool) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".") && !ours[path]
+}
+
+func TestImports(t *testing.T) {
+	r, err := parseRules(depsRules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := mustGoFiles(t)
+	ours := make(map[string]bool)
+	for _, f := range files {
+		ours[f.pkg] = true
+	}
+	inTests := strings.FieldsFunc(testRules, func(c rune) bool { return strings.ContainsRune(", \t\n", c) })
+	used := make(map[edge]bool)
+	for _, f := range files {
+		if !slices.ContainsFunc(r.packages, func(name string) bool { return covers(name, f.pkg) }) {
+			t.Errorf("%s: package %s is in no rule; say in depsRules what it may import", f.path, f.pkg)
+			continue
+		}
+		for _, path := range f.imports() {
+			if f.test {
+				if !standard(path, ours) && !ours[path] && !slices.Contains(inTests, path) {
+					t.Errorf("%s: imports %s, which testRules does not name", f.path, path)
+				}
+				continue
+			}
+			for _, e := range r.never {
+				if e.covers(path, f.pkg) {
+					t.Errorf("%s: imports %s, and a rule says %s !< %s", f.path, path, e.from, e.to)
+				}
+			}
+			if standard(path, ours) {
+				continue
+			}
+			allowed := false
+			for _, e := range r.allow {
+				if e.covers(path, f.pkg) {
+					allowed, used[e] = true, true
+				}
+			}
+			if !allowed {
+				t.Errorf("%s: imports %s, and no rule allows %s < %s", f.path, path, path, f.pkg)
+			}
+		}
+	}
+	for _, e := range r.allow {
+		external := strings.Contains(e.from, ".")
+		if ours[e.to] && !used[e] && !external {
+			t.Errorf("no file needs the rule %s < %s; remove it", e.from, e.to)
+		}
+	}
+}
+
+func TestParseRules(t *testing.T) {
+	r, err := parseRules("# a comment\n\tNONE < a, b; a,b < c < d/*; # more\n os !< a;")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := fmt.Sprint(r), "{[a b c d/*] [{a c} {b c} {c d/*}] [{os a}]}"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	for _, bad := range []string{"< a;", "a <;", "a b < c;", "a < < b;"} {
+		if _, err := parseRules(bad); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package policy
+
+import (
+	"go/build/constraint"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// systemPackages are the ones in which systems may differ.
+var systemPackages = []string{"vio", "internal/host"}
+
+// Of the names that the go command knows as systems and processors, those that
+// somebody might use. A file name that ends in one of them is a build tag.
+var systems = strings.Fields(`aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd
+	plan9 solaris wasip1 windows unix 386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64
+	ppc64le riscv64 s390x wasm`)
+
+// TestBuildTags: code that only some systems compile stands in two packages,
+// behind functions that all systems have. Everything else is the same
+// everywhere, and what was tested on one system was tested.
+func TestBuildTags(t *testing.T) {
+	for _, f := range mustGoFiles(t) {
+		if f.test || slices.Contains(systemPackages, f.pkg) {
+			continue
+		}
+		words := strings.Split(strings.TrimSuffix(path.Base(f.path), ".go"), "_")
+		if last := words[len(words)-1]; len(words) > 1 && slices.Contains(systems, last) {
+			t.Errorf("%s: the name makes it a file for %s only; such files belong into %v", f.path, last, systemPackages)
+		}
+		for _, g := range f.ast.Comments {
+			for _, c := range g.List {
+				if constraint.IsGoBuild(c.Text) {
+					t.Errorf("%s: %s; build tags belong into %v", f.at(c.Pos()), c.Text, systemPackages)
+				}
+			}
+		}
+	}
+}
+
+// TestSystemCalls: system calls too. The import table says so of the packages
+// of the library; this is about every other one.
+func TestSystemCalls(t *testing.T) {
+	for _, f := range mustGoFiles(t) {
+		if f.test || slices.Contains(systemPackages, f.pkg) {
+			continue
+		}
+		for _, p := range f.imports() {
+			if p == "syscall" || strings.HasPrefix(p, "golang.org/x/sys/") {
+				if why, ok := syscallElsewhere[f.path]; ok && why != "" {
+					continue
+				}
+				t.Errorf("%s: imports %s; system calls belong into %v", f.path, p, systemPackages)
+			}
+		}
+	}
+}
+
+// syscallElsewhere names the files that may, and why.
+var syscallElsewhere = map[string]string{}
