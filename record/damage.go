@@ -117,12 +117,7 @@ func (s *Scanner) trailerMissing(trailer, data int64) (bool, error) {
 	var want [TrailerSize]byte
 	binary.LittleEndian.PutUint64(want[:], d.Sum64()^s.opt.Frame.Seed)
 	have, err := s.read(trailer, int(data-trailer))
-	if err != nil {
-		return false, err
-	}
-	// A checksum that ends in zeros may be there to its last byte.
-	lacks := len(bytes.TrimRight(want[:], "\x00")) > len(have)
-	return lacks && bytes.Equal(have, want[:len(have)]), nil
+	return err == nil && bytes.Equal(have, want[:len(have)]), err
 }
 
 // headerAt parses the header at off.

@@ -13,9 +13,11 @@
 // follows the marker and has a checksum of its own, because a length must not
 // be believed before it has been verified. Key, value and a checksum over
 // everything follow. No payload ever contains the marker of its segment: the
-// encoder masks one that does. Whoever finds a valid header has therefore found
-// the beginning of a record, wherever he started to look, and a record that was
-// stored as the value of another one can never come to light.
+// encoder masks one that does, and a reader believes no record that contains
+// it. Nor can the bytes behind a torn record complete it. Whoever
+// finds a valid header has therefore found the beginning of a record, wherever
+// he started to look, and a record that was stored as the value of another one
+// can never come to light.
 //
 // A batch is one record of [KindBatch] whose value is a list of entries, so
 // that it is valid as a whole or not at all.

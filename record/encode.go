@@ -53,10 +53,11 @@ func (e *SizeError) Unwrap() error { return ErrTooLarge }
 // what three calls of its streaming form do.
 const smallRecord = 1024
 
-// maxMasks bounds the search for a mask. One try in 2^64 divided by the length
-// of the record fails by chance; the bound only keeps the loop finite should a
-// writer's identity itself be the marker.
-const maxMasks = 1 << 10
+// maxTries bounds the search for a layout. One try in 128 ends in a way that a
+// record must not, and next to none contains the marker after masking; the
+// bound only keeps the loop finite should a writer's identity itself be the
+// marker.
+const maxTries = 1 << 10
 
 // A Buffer encodes one record after the other for a gathered write. It owns
 // the memory of header and trailer; key and value are referred to where they
@@ -75,9 +76,9 @@ type Buffer struct {
 	digest xxhash.Digest
 }
 
-// Encode lays out a record with one key and one value. It sets h's lengths,
-// and moves h.Time by a nanosecond in the rare case that masking once does not
-// hide the marker.
+// Encode lays out a record with one key and one value. It sets h's lengths, and
+// moves h.Time by a nanosecond for about one record in 128, whose checksum would
+// end in a way that a torn record may (see Frame.ends).
 func (b *Buffer) Encode(f *Frame, h *Header, key, value []byte) ([][]byte, error) {
 	if len(key) > MaxKey {
 		return nil, &SizeError{"key", int64(len(key)), MaxKey}
@@ -126,24 +127,29 @@ func (b *Buffer) finish(f *Frame, h *Header) ([][]byte, error) {
 		return nil, &SizeError{"record", h.Size(), MaxSize}
 	}
 	h.flags = 0
-	if b.seal(f, h, b.vec) {
-		return b.vec, nil
-	}
-	h.flags = flagMasked
-	for range maxMasks {
-		b.mask(f, h)
-		if b.seal(f, h, b.hidden) {
-			return b.hidden, nil
+	vec := b.vec
+	for range maxTries {
+		if h.Masked() {
+			b.mask(f, h)
+			vec = b.hidden
 		}
-		h.Time++ // another header, so another key stream and another checksum
+		hidden := b.seal(f, h, vec)
+		switch ends := f.ends(b.tail[:]); {
+		case hidden && ends:
+			return vec, nil
+		case ends && !h.Masked():
+			h.flags = flagMasked
+		default:
+			h.Time++ // another header, so another key stream and another checksum
+		}
 	}
-	return nil, fmt.Errorf("record of writer %#x: no mask hides the marker %x of its segment", h.Writer, f.Marker)
+	return nil, fmt.Errorf("record of writer %#x: nothing hides the marker %x of its segment", h.Writer, f.Marker)
 }
 
 // seal writes header and trailer for the payload between them and reports
 // whether the marker occurs nowhere but at the start of the record. The search
 // begins at the second byte: no marker can begin inside another one.
-func (b *Buffer) seal(f *Frame, h *Header, vec [][]byte) bool {
+func (b *Buffer) seal(f *Frame, h *Header, vec [][]byte) (hidden bool) {
 	b.head.set(f, h)
 	sum, _ := f.headerSum(&b.head)
 	b.head.setSum(sum)

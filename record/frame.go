@@ -48,6 +48,21 @@ func (f *Frame) headerSum(r *rawHeader) (sum uint32, hash uint64) {
 	return uint32(hash), hash
 }
 
+// ends reports whether tail, a checksum, may end a record of this segment.
+//
+// A torn record that lacks nothing but its last bytes must not become whole by
+// what follows it: by zeros, which would bring back a record whose writer has
+// been told that it failed, or by the first bytes of the next record's marker,
+// which would cost that record. So no record ends in a zero, or in the
+// beginning of a marker.
+func (f *Frame) ends(tail []byte) bool {
+	if tail[len(tail)-1] == 0 {
+		return false
+	}
+	i := bytes.LastIndexByte(tail, f.Marker[0])
+	return i < 0 || !bytes.HasPrefix(f.Marker[:], tail[i:])
+}
+
 // occurs reports whether the marker occurs in the concatenation of pieces,
 // which need not be adjacent in memory. It is a pass over every payload at the
 // speed of bytes.Index; only the seven bytes around a seam are copied.

@@ -34,8 +34,9 @@ func (f *Frame) ParseHeader(b []byte) (Header, bool) {
 }
 
 // Whole reports whether b, exactly the bytes of the record that h describes,
-// is that record: its checksum is right and the marker stands nowhere but at
-// its start. The form of a batch is left to [NewEntries].
+// is that record: its checksum is right, it does not end as a torn record may
+// (see ends), and the marker stands nowhere but at its start. The form of a
+// batch is left to [NewEntries].
 //
 // No writer lays out a record with the marker inside. Were one believed all the
 // same, its reader could not agree with another one that saw the segment while
@@ -45,7 +46,7 @@ func (f *Frame) Whole(h *Header, b []byte) bool {
 		return false
 	}
 	body, tail := b[:len(b)-TrailerSize], b[len(b)-TrailerSize:]
-	return xxhash.Sum64(body)^f.Seed == binary.LittleEndian.Uint64(tail) && f.Find(b[1:]) < 0
+	return xxhash.Sum64(body)^f.Seed == binary.LittleEndian.Uint64(tail) && f.ends(tail) && f.Find(b[1:]) < 0
 }
 
 // Interpretable reports whether this version knows the kind of the record and

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
+	"pgregory.net/rapid"
 )
 
 // testUUID is the identity of the journal that the tests of this package and
@@ -19,7 +20,7 @@ func testFrame() Frame { return NewFrame(testUUID, 1) }
 func join(pieces [][]byte) []byte { return bytes.Join(pieces, nil) }
 
 // encode returns a record of its own, and h as the encoder left it.
-func encode(t testing.TB, f *Frame, h *Header, key, value []byte) []byte {
+func encode(t rapid.TB, f *Frame, h *Header, key, value []byte) []byte {
 	t.Helper()
 	var enc Buffer
 	vec, err := enc.Encode(f, h, key, value)
@@ -30,7 +31,7 @@ func encode(t testing.TB, f *Frame, h *Header, key, value []byte) []byte {
 }
 
 // encodeBatch returns the envelope of entries.
-func encodeBatch(t testing.TB, f *Frame, h *Header, entries ...Entry) []byte {
+func encodeBatch(t rapid.TB, f *Frame, h *Header, entries ...Entry) []byte {
 	t.Helper()
 	var enc Buffer
 	vec, err := enc.EncodeBatch(f, h, uint32(len(entries)), entryPieces(t, entries))
@@ -40,7 +41,7 @@ func encodeBatch(t testing.TB, f *Frame, h *Header, entries ...Entry) []byte {
 	return join(vec)
 }
 
-func entryPieces(t testing.TB, entries []Entry) (pieces [][]byte) {
+func entryPieces(t rapid.TB, entries []Entry) (pieces [][]byte) {
 	t.Helper()
 	for _, e := range entries {
 		head, err := AppendEntry(nil, e.Kind, len(e.Key), len(e.Value))
@@ -65,16 +66,17 @@ func rawHead(f *Frame, h Header) []byte {
 // forge lays out a record that no encoder would: payload is stored as it is.
 func forge(f *Frame, h Header, payload []byte) []byte {
 	h.ValueLen = len(payload) - h.KeyLen
-	return sealed(f, append(rawHead(f, h), payload...))
-}
-
-// sealed appends the trailer that fits b.
-func sealed(f *Frame, b []byte) []byte {
-	return binary.LittleEndian.AppendUint64(b, xxhash.Sum64(b)^f.Seed)
+	for ; ; h.Time++ {
+		b := append(rawHead(f, h), payload...)
+		b = binary.LittleEndian.AppendUint64(b, xxhash.Sum64(b)^f.Seed)
+		if f.ends(b[len(b)-TrailerSize:]) {
+			return b
+		}
+	}
 }
 
 // parse takes one whole record apart, or fails.
-func parse(t testing.TB, f *Frame, b []byte) (h Header, key, value []byte) {
+func parse(t rapid.TB, f *Frame, b []byte) (h Header, key, value []byte) {
 	t.Helper()
 	h, ok := f.ParseHeader(b)
 	if !ok {
