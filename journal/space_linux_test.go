@@ -52,7 +52,11 @@ func loopMount(kind, image, dir string, size int64) error {
 	if err := errors.Join(f.Truncate(size), f.Close(), os.Mkdir(dir, 0o755)); err != nil {
 		return err
 	}
-	if out, err := exec.Command("mkfs."+kind, "-q", image).CombinedOutput(); err != nil {
+	args := []string{"-q", image}
+	if kind == "vfat" {
+		args = args[1:] // it has no such flag
+	}
+	if out, err := exec.Command("mkfs."+kind, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	if out, err := exec.Command("mount", "-o", "loop", image, dir).CombinedOutput(); err != nil {
