@@ -102,14 +102,19 @@ func (w *Writer) goodPage() (page *control.Page, floor uint64, err error) {
 		// and nobody who opens a segment from now on could find out (C15).
 		return nil, 0, page.Close()
 	}
-	numbers, err := w.dir.List()
-	if err == nil && page.Believable() && len(numbers) > 0 && numbers[len(numbers)-1] >= page.Active() {
-		return page, 0, nil
+	if page.Believable() {
+		_, err := w.locate(page.Active())
+		if err == nil {
+			return page, 0, nil
+		}
+		if !errors.Is(err, ErrDestroyed) {
+			return nil, 0, errors.Join(err, page.Close())
+		}
 	}
 	if page.Believable() && page.Active() <= segment.MaxNumber {
 		floor = page.Active()
 	}
-	return nil, floor, errors.Join(err, page.Close())
+	return nil, floor, page.Close()
 }
 
 // need is what a writer wants to find again after it has left a page: its

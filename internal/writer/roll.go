@@ -1,6 +1,7 @@
 package writer
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -40,21 +41,15 @@ func (w *Writer) beReady() error {
 // follow switches to the next segment because the page says there is one. If
 // there is not, the page is not to be believed.
 func (w *Writer) follow() error {
-	more, err := w.dir.Exists(w.cur.Number + 1)
+	next, err := w.locate(w.cur.Number + 1)
+	if errors.Is(err, ErrDestroyed) {
+		w.stale, w.leave = true, true
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	if !more {
-		numbers, err := w.dir.List()
-		if err != nil {
-			return err
-		}
-		if len(numbers) == 0 || numbers[len(numbers)-1] <= w.cur.Number {
-			w.stale, w.leave = true, true
-			return nil
-		}
-	}
-	return w.moveTo(w.cur.Number + 1)
+	return w.moveTo(next)
 }
 
 // roll closes the current segment and makes the next one, or finds it made. Any
@@ -87,7 +82,7 @@ func (w *Writer) roll() error {
 	if err != nil {
 		return err
 	}
-	if next == n+1 {
+	if next == n+1 { // it was made here, or by another one that may have died
 		if err := w.sys.syncDir(w.dir.F); err != nil { // R6
 			return err
 		}
@@ -115,23 +110,34 @@ func (w *Writer) seal(f *segment.File) (err error) {
 }
 
 // create makes segment n+1, unless there is one that is higher than n already,
-// and returns the number of the highest (R4, R5).
-func (w *Writer) create(n uint64, prev segment.Limits) (highest uint64, err error) {
+// and returns its number (R4, R5).
+func (w *Writer) create(n uint64, prev segment.Limits) (next uint64, err error) {
 	err = w.withDir(together, func() error {
-		numbers, err := w.dir.List()
-		if err != nil {
+		// Under the lock no name goes away. Retention removes the oldest first,
+		// so if n has its name, n+1 exists or nothing above n does.
+		if next, err = w.locate(n); err != nil || next > n {
 			return err
 		}
-		if len(numbers) == 0 || numbers[len(numbers)-1] < n {
-			return &segment.Error{Op: "roll", Path: w.dir.Path, Segment: n, Err: ErrDestroyed}
-		}
-		if highest = numbers[len(numbers)-1]; highest > n {
-			return nil
-		}
-		highest = n + 1
-		return w.link(n+1, prev)
+		next = n + 1
+		return w.link(next, prev)
 	})
-	return highest, err
+	return next, err
+}
+
+// locate returns n if that segment has its name, else the highest one there is:
+// retention has removed n. It is an error if there is no higher one.
+func (w *Writer) locate(n uint64) (uint64, error) {
+	if there, err := w.dir.Exists(n); there || err != nil {
+		return n, err
+	}
+	numbers, err := w.dir.List()
+	if err != nil {
+		return 0, err
+	}
+	if len(numbers) == 0 || numbers[len(numbers)-1] < n {
+		return 0, &segment.Error{Op: "roll", Path: w.dir.Path, Segment: n, Err: ErrDestroyed}
+	}
+	return numbers[len(numbers)-1], nil
 }
 
 // link is R5: segment n appears complete, or somebody else's does.
@@ -157,17 +163,11 @@ func (w *Writer) moveTo(n uint64) error {
 
 // moveToLocked is moveTo with syncMu held too.
 func (w *Writer) moveToLocked(n uint64) error {
-	numbers, err := w.dir.List()
+	n, err := w.locate(n)
 	if err != nil {
 		return err
 	}
-	if len(numbers) == 0 || numbers[len(numbers)-1] < n {
-		return &segment.Error{Op: "open", Path: w.dir.Path, Segment: n, Err: ErrDestroyed}
-	}
-	if !slices.Contains(numbers, n) {
-		n = numbers[len(numbers)-1]
-	}
-	opened, err := w.openPins(numbers, n)
+	opened, err := w.openPins(n)
 	if err != nil {
 		return err
 	}
@@ -201,16 +201,19 @@ func (w *Writer) moveToLocked(n uint64) error {
 
 // openPins opens n and every segment before it that may not be synced (R7,
 // C47), as far as this writer does not have them open. It returns the new ones.
-func (w *Writer) openPins(numbers []uint64, n uint64) ([]*pin, error) {
+func (w *Writer) openPins(n uint64) ([]*pin, error) {
 	var opened []*pin
-	lo := min(w.page.Syn().FirstUnsynced(), n)
-	for _, s := range numbers {
-		if s < lo || s > n || w.pinned(s) != nil {
+	lo := w.page.Syn().FirstUnsynced()
+	if n-lo > maxBehind { // R3 keeps it near; what is this far behind is no real page
+		lo = n
+	}
+	for s := min(lo, n); s <= n; s++ {
+		if w.pinned(s) != nil {
 			continue
 		}
 		f, err := w.dir.Open(s, os.O_RDWR|os.O_APPEND)
 		if errors.Is(err, fs.ErrNotExist) && s < n {
-			continue // retention was faster: what it removes has been synced
+			continue // retention has removed it, and syncs what it removes
 		}
 		if err != nil {
 			return opened, err
@@ -219,9 +222,12 @@ func (w *Writer) openPins(numbers []uint64, n uint64) ([]*pin, error) {
 		opened = append(opened, p)
 		w.pins = append(w.pins, p)
 	}
-	slices.SortFunc(w.pins, func(a, b *pin) int { return int(int64(a.Number) - int64(b.Number)) })
+	slices.SortFunc(w.pins, func(a, b *pin) int { return cmp.Compare(a.Number, b.Number) })
 	return opened, nil
 }
+
+// maxBehind is more segments than any journal has unsynced (ahead + 1).
+const maxBehind = 64
 
 func (w *Writer) pinned(n uint64) *pin {
 	for _, p := range w.pins {
