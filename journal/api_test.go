@@ -8,11 +8,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -433,38 +431,6 @@ func newerSegment(t *testing.T, path string) {
 		binary.LittleEndian.PutUint64(page[4088:], xxhash.Sum64(page[:4088]))
 	}
 	rewrite(t, path, b)
-}
-
-// A directory that may not be written refuses a writer with the system's error.
-// Root may write everywhere, so the test gives up being root in a child.
-func TestNotWritable(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root to become somebody else")
-	}
-	dir, _ := threeSegments(t)
-	for d := dir; d != filepath.Dir(os.TempDir()) && d != "/"; d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if d == os.TempDir() {
-			break
-		}
-	}
-	exe := filepath.Join(filepath.Dir(dir), "test")
-	b, err := os.ReadFile(os.Args[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(exe, b, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(exe, dir, "x", "1")
-	cmd.Env = append(os.Environ(), roleVariable+"=append")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	out, err := cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "permission denied") {
-		t.Errorf("%v: %s", err, out)
-	}
 }
 
 // Files get the mode that was asked for, whatever the umask is.

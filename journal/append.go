@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/manypen/manypen/internal/writer"
@@ -86,7 +87,7 @@ func (j *Journal) acknowledge(a writer.Ack, err error) (Ack, error) {
 		if err := j.w.SyncTo(a.Pos()); err != nil {
 			// The record is in the journal, whatever kept it from the disk.
 			if !errors.Is(err, ErrOutcomeUnknown) {
-				err = errors.Join(ErrOutcomeUnknown, err)
+				err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 			}
 			return Ack{}, err
 		}
@@ -129,11 +130,15 @@ func (j *Journal) syncEvery(interval time.Duration) {
 }
 
 // Prune removes whole segments that lie in front of before, oldest first; the
-// newest is never removed. Readers that are in them go on to their end.
+// newest is never removed. Readers that are in them go on to their end, and a
+// handle of another process may read what it has open a little longer.
 func (j *Journal) Prune(before Position) error {
 	if err := j.writable(); err != nil {
 		return err
 	}
-	_, err := j.w.Prune(before.Segment)
+	removed, err := j.w.Prune(before.Segment)
+	for _, n := range removed {
+		j.files.drop(n)
+	}
 	return err
 }

@@ -49,7 +49,7 @@ func (j *Journal) catchUp() (*index.Index[Position], error) {
 		case err == io.EOF:
 			return x.places, nil
 		case err != nil && !passable(err):
-			return nil, err
+			return nil, j.closing(err)
 		case err != nil || ev.Class != record.Whole:
 			continue // verify and the iterators tell of damage
 		}
@@ -148,7 +148,7 @@ func (j *Journal) readUnit(p Position) (record.Event, error) {
 	for repaired := false; ; {
 		f, err := j.files.get(p.Segment)
 		if err != nil {
-			return record.Event{}, err
+			return record.Event{}, j.closing(err)
 		}
 		ev, err := f.ReadAt(p.Offset)
 		switch {
@@ -156,8 +156,8 @@ func (j *Journal) readUnit(p Position) (record.Event, error) {
 			return ev, nil
 		case errors.Is(err, os.ErrClosed) && !j.isClosed():
 			continue // another goroutine made room in the pool
-		case repaired:
-			return ev, err
+		case repaired || j.isClosed():
+			return ev, j.closing(err)
 		}
 		st, serr := host.StatIn(j.dir.F, segment.Name(p.Segment))
 		if serr != nil || st.SameFile(f.Inode) {

@@ -2,7 +2,9 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -66,7 +68,7 @@ func Open(dir string, opts Options) (*Journal, error) {
 func openDir(path string) (*segment.Dir, error) {
 	d, err := segment.OpenDir(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Error{Op: "open", Path: path, Err: errors.Join(ErrNotJournal, fs.ErrNotExist)}
+		return nil, &Error{Op: "open", Path: path, Err: fmt.Errorf("%w: %w", ErrNotJournal, fs.ErrNotExist)}
 	}
 	if err != nil {
 		return nil, err
@@ -117,6 +119,15 @@ func (j *Journal) close() error {
 		return errors.Join(err, j.w.Close())
 	}
 	return errors.Join(err, j.dir.Close())
+}
+
+// closing returns ErrClosed in place of what a closed file says to somebody who
+// was reading when Close was called.
+func (j *Journal) closing(err error) error {
+	if errors.Is(err, os.ErrClosed) && j.isClosed() {
+		return ErrClosed
+	}
+	return err
 }
 
 // isClosed reports whether Close was called.

@@ -23,7 +23,7 @@ func (j *Journal) Records(from Position) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		end, err := j.dir.End()
 		if err != nil {
-			yield(Record{}, err)
+			yield(Record{}, j.closing(err))
 			return
 		}
 		r := j.dir.NewReader(segment.ReaderOptions{From: from, End: &end})
@@ -86,7 +86,7 @@ func (j *Journal) deliver(r *segment.Reader, from Position, yield func(Record, e
 		case err == io.EOF:
 			return true
 		case err != nil:
-			if !yield(Record{}, err) || !passable(err) {
+			if !yield(Record{}, j.closing(err)) || !passable(err) {
 				return false
 			}
 		case ev.Class != record.Whole:

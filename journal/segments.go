@@ -22,6 +22,19 @@ type SegmentInfo struct {
 // FirstPosition is where the records of segment n begin.
 func FirstPosition(n uint64) Position { return Position{Segment: n, Offset: segment.HeaderSize} }
 
+// SegmentRange returns the numbers of the oldest and the newest segment, zeros
+// if there is none.
+func (j *Journal) SegmentRange() (oldest, newest uint64, err error) {
+	if j.isClosed() {
+		return 0, 0, ErrClosed
+	}
+	numbers, err := j.dir.List()
+	if err != nil || len(numbers) == 0 {
+		return 0, 0, j.closing(err)
+	}
+	return numbers[0], numbers[len(numbers)-1], nil
+}
+
 // Segments lists the segments of the journal, oldest first. It reads their
 // headers only. One that is removed meanwhile is left out.
 func (j *Journal) Segments() ([]SegmentInfo, error) {
@@ -59,3 +72,7 @@ func (j *Journal) segmentInfo(n uint64) (SegmentInfo, error) {
 		Created: time.Unix(0, f.Created),
 	}, err
 }
+
+// FormatVersion is the version of the format that this program writes, and the
+// highest it reads.
+const FormatVersion = segment.Version

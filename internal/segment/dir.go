@@ -2,6 +2,7 @@ package segment
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -30,7 +31,7 @@ func OpenDir(path string) (*Dir, error) {
 	}
 	st, err := host.StatFile(f)
 	if err == nil && !st.Mode.IsDir() {
-		err = &Error{Op: "open", Path: path, Err: errors.Join(ErrNotJournal, errors.New("a journal is a directory, this is a file"))}
+		err = &Error{Op: "open", Path: path, Err: fmt.Errorf("%w: a journal is a directory, this is not", ErrNotJournal)}
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -74,7 +75,7 @@ func (d *Dir) Identify() (fresh bool, err error) {
 		return false, &Error{Op: "open", Path: d.Path, Err: err}
 	}
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errBadID) {
-		return false, err
+		return false, &Error{Op: "open", Path: d.Path, Err: err}
 	}
 	d.IDDamaged = true
 	return d.identifyBySegments()
@@ -98,7 +99,7 @@ func (d *Dir) identifyBySegments() (fresh bool, err error) {
 		why = err
 	}
 	if why != nil { // there are segments, and none of them says what it is
-		return false, &Error{Op: "open", Path: d.Path, Err: errors.Join(ErrNotJournal, why)}
+		return false, &Error{Op: "open", Path: d.Path, Err: fmt.Errorf("%w: %w", ErrNotJournal, why)}
 	}
 	names, err := host.ListIn(d.F)
 	if err != nil {
@@ -106,8 +107,8 @@ func (d *Dir) identifyBySegments() (fresh bool, err error) {
 	}
 	for _, name := range names {
 		if !ours(name) {
-			return false, &Error{Op: "open", Path: d.Path, Err: errors.Join(ErrNotJournal,
-				errors.New("the directory holds files of another program, such as "+name+"; name an empty or a new directory"))}
+			return false, &Error{Op: "open", Path: d.Path, Err: fmt.Errorf(
+				"%w: the directory holds files of another program, such as %s; name an empty or a new directory", ErrNotJournal, name)}
 		}
 	}
 	return true, &Error{Op: "open", Path: d.Path, Err: ErrNotJournal}

@@ -307,15 +307,24 @@ func (r *Reader) finished() (bool, error) {
 
 // repaired is rule D6: before damage in a finished segment is believed, look
 // whether recovery has put a copy in the segment's place. Then go on there.
-func (r *Reader) repaired(ev *record.Event) (bool, error) {
-	st, err := host.StatIn(r.dir.F, Name(r.n))
-	if err != nil || st.SameFile(r.file.Inode) {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil // pruned; what is open is all there is
+func (r *Reader) repaired(ev *record.Event) (again bool, err error) {
+	defer func() {
+		if err != nil { // the damage was not told of: find it again next time
+			r.scan.Skip(ev.From)
+			err = r.file.ErrorAt("read", ev.From, err)
 		}
-		return false, err
+	}()
+	st, err := host.StatIn(r.dir.F, Name(r.n))
+	if err == nil && st.SameFile(r.file.Inode) {
+		return false, nil
 	}
-	f, err := r.dir.Open(r.n, os.O_RDONLY)
+	var f *File
+	if err == nil {
+		f, err = r.dir.Open(r.n, os.O_RDONLY)
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrForeign) {
+		return false, nil // pruned, or no copy of it: what is open is all there is
+	}
 	if err != nil {
 		return false, err
 	}
@@ -327,8 +336,9 @@ func (r *Reader) repaired(ev *record.Event) (bool, error) {
 }
 
 // align moves a reader that was told to begin inside a record to that record's
-// end. A position that was handed out needs nothing of this: a record begins
-// there, or what is there is damaged.
+// end, and inside damage to its beginning: the rest of a torn record would be
+// taken for corruption. A position that was handed out needs nothing of this: a
+// record begins there, or what is there is damaged.
 func (r *Reader) align() error {
 	from := r.scan.Offset()
 	if from == HeaderSize || from >= r.scan.Size() {
@@ -352,8 +362,12 @@ func (r *Reader) align() error {
 		if err != nil {
 			return r.file.ErrorAt("read", s.Offset(), err)
 		}
-		if ev.Class == record.Whole && ev.To > from {
+		switch {
+		case ev.To <= from:
+		case ev.Class == record.Whole:
 			r.scan.Skip(ev.To)
+		default:
+			r.scan.Skip(ev.From)
 		}
 	}
 	return nil

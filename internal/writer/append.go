@@ -130,7 +130,7 @@ func (w *Writer) write(p *pin, vec [][]byte) (start, n int64, err error) {
 		}
 		defer func() {
 			if uerr := host.UnlockByte(p.F, 0); uerr != nil {
-				err = errors.Join(ErrOutcomeUnknown, uerr)
+				err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, uerr)
 			}
 		}()
 	}
@@ -142,7 +142,7 @@ func (w *Writer) write(p *pin, vec [][]byte) (start, n int64, err error) {
 	// write, whatever others have appended since (KERNEL 3.4).
 	end, serr := p.F.Seek(0, io.SeekCurrent)
 	if serr != nil {
-		return p.last, 0, errors.Join(ErrOutcomeUnknown, serr)
+		return p.last, 0, fmt.Errorf("%w: %w", ErrOutcomeUnknown, serr)
 	}
 	start = end - n
 	if start < p.last {

@@ -2,6 +2,7 @@ package writer
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/manypen/manypen/internal/control"
@@ -12,6 +13,8 @@ import (
 // maxAttach bounds the tries to attach: each one fails only if somebody removed
 // the control file in the meantime.
 const maxAttach = 100
+
+var errUnsettled = fmt.Errorf("%w: the control file is removed again and again", ErrTimeout)
 
 // attach opens the page (O1), or makes it by recovery, and the segments that R7
 // asks for. A writer that had another page first looks for its records that
@@ -44,8 +47,7 @@ func (w *Writer) attach() error {
 			return nil
 		}
 	}
-	return &segment.Error{Op: "open", Path: w.dir.Path, Err: errors.Join(ErrTimeout,
-		errors.New("the control file is removed again and again"))}
+	return &segment.Error{Op: "open", Path: w.dir.Path, Err: errUnsettled}
 }
 
 // adopt makes page the page; nothing of the old one is valid any more.
@@ -82,8 +84,7 @@ func (w *Writer) openPage() (*control.Page, error) {
 			return nil, err
 		}
 	}
-	return nil, &segment.Error{Op: "open", Path: w.dir.Path, Err: errors.Join(ErrTimeout,
-		errors.New("the control file is removed again and again"))}
+	return nil, &segment.Error{Op: "open", Path: w.dir.Path, Err: errUnsettled}
 }
 
 // goodPage opens the control file if it can be used, and returns nil if not.

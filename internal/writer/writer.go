@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -240,10 +241,10 @@ func (w *Writer) admit() error {
 
 func unsafeError(kind string, known bool) error {
 	if !known {
-		return errors.Join(ErrUnsafe, errors.New("another writer has the journal, and this system does not append atomically or does not tell its boot id"))
+		return fmt.Errorf("%w: another writer has the journal, and this system has not been shown to append atomically, or does not tell its boot id", ErrUnsafe)
 	}
-	return errors.Join(ErrUnsafe, errors.New("another writer has the journal, and the file system ("+kind+
-		") does not append atomically; let every writer use the locked mode, or a local file system"))
+	return fmt.Errorf("%w: another writer has the journal, and its file system (%s) does not append atomically;"+
+		" let every writer use the locked mode, or a local file system", ErrUnsafe, kind)
 }
 
 // ID is the writer's identity in its records.

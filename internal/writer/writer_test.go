@@ -4,25 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
-
 	"github.com/manypen/manypen/internal/control"
 	"github.com/manypen/manypen/internal/segment"
 	"github.com/manypen/manypen/record"
 )
-
-func TestMain(m *testing.M) {
-	if role := os.Getenv(roleVariable); role != "" {
-		os.Exit(play(role))
-	}
-	goleak.VerifyTestMain(m)
-}
 
 // small makes segments that a few records fill.
 var small = Options{

@@ -8,11 +8,19 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/manypen/manypen/internal/host"
 	"github.com/manypen/manypen/record"
 )
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVariable); role != "" {
+		os.Exit(play(role))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // Other processes are this test binary again, with a role. A role prints a line
 // when it has come to a point, and goes on when it is sent one.
@@ -29,24 +37,6 @@ func play(role string) int {
 	await := func() { in.ReadString('\n') }
 	fail := func(err error) int { fmt.Fprintln(os.Stderr, role+":", err); return 1 }
 	switch role {
-	case "writer": // append a line of input as a record and acknowledge it
-		w, err := Open(dir, small)
-		if err != nil {
-			return fail(err)
-		}
-		say("ready")
-		for {
-			line, err := in.ReadString('\n')
-			if err == io.EOF {
-				return 0
-			}
-			h := record.Header{Kind: record.KindData, Time: time.Now().UnixNano()}
-			ack, err := w.Append(h, nil, []byte(strings.TrimSuffix(line, "\n")))
-			if err != nil {
-				return fail(err)
-			}
-			say(ack.Position.String())
-		}
 	case "lock-directory": // hold the directory lock as one who makes a segment does
 		f, err := os.Open(dir)
 		if err != nil {
@@ -112,13 +102,6 @@ func (c *child) hear() string {
 		c.t.Fatal(err)
 	}
 	return strings.TrimSuffix(line, "\n")
-}
-
-func (c *child) tell(line string) {
-	c.t.Helper()
-	if _, err := io.WriteString(c.in, line+"\n"); err != nil {
-		c.t.Fatal(err)
-	}
 }
 
 // kill ends the child by SIGKILL and waits until it is gone.

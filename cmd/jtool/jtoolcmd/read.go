@@ -1,0 +1,105 @@
+package jtoolcmd
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/manypen/manypen/journal"
+)
+
+// reading is one command's pass over records: it prints them and remembers
+// what could not be read.
+type reading struct {
+	t      *tool
+	print  format
+	out    *bufio.Writer
+	line   []byte
+	count  int  // records printed
+	losses bool // records were passed over
+}
+
+func (t *tool) newReading(print format) *reading {
+	return &reading{t: t, print: print, out: bufio.NewWriterSize(t.out, 64<<10)}
+}
+
+// open opens dir for reading; its readers report damage to r.
+func (r *reading) open(dir string) (*journal.Journal, error) {
+	return journal.Open(dir, journal.Options{ReadOnly: true, OnDamage: r.damage})
+}
+
+// damage tells of a stretch without a record: of a normal one only if asked.
+func (r *reading) damage(d journal.Damage) {
+	loss := d.Class == journal.Corruption || d.Class == journal.Hole
+	r.losses = r.losses || loss
+	switch {
+	case !loss && !r.t.verbose:
+	case r.t.json:
+		r.out.Write(appendLine(nil, damageObject(d))) // an error stays with the writer
+	default:
+		r.out.Flush() // keep the order of the two streams, as far as one can
+		fmt.Fprintf(r.t.err, "jtool: %v of %d bytes at %v, up to %v\n", d.Class, d.Bytes(), d.From, d.To)
+	}
+}
+
+// record prints one record.
+func (r *reading) record(rec journal.Record) error {
+	r.line = r.print(r.line[:0], rec)
+	r.count++
+	_, err := r.out.Write(r.line)
+	return err
+}
+
+// problem takes an error of an iterator. It returns nil if reading can go on
+// behind it.
+func (r *reading) problem(err error) error {
+	if exitCode(err) != exitPartial {
+		return err
+	}
+	r.losses = true
+	r.out.Flush()
+	r.t.printError(err, exitPartial)
+	return nil
+}
+
+// all prints what a sequence has, until it ends or keep returns false.
+func (r *reading) all(ctx context.Context, seq iter.Seq2[journal.Record, error], keep func(*journal.Record) (print, more bool)) error {
+	for rec, err := range seq {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			if err := r.problem(err); err != nil {
+				return err
+			}
+			continue
+		}
+		print, more := keep(&rec)
+		if print {
+			if err := r.record(rec); err != nil {
+				return err
+			}
+		}
+		if !more {
+			return nil
+		}
+	}
+	return nil
+}
+
+// end writes what is left and decides how the command ends.
+func (r *reading) end(err error, exitStatus bool) error {
+	if ferr := r.out.Flush(); err == nil {
+		err = ferr
+	}
+	switch {
+	case err != nil:
+		return err
+	case r.losses:
+		return &exitError{exitPartial, "some records could not be read; all others were delivered"}
+	case r.count == 0 && exitStatus:
+		return &exitError{code: exitNoMatch}
+	}
+	return nil
+}

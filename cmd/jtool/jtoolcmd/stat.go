@@ -1,0 +1,101 @@
+package jtoolcmd
+
+import (
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/manypen/manypen/journal"
+)
+
+func (t *tool) statCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "stat DIR",
+		Short: "Print counts, sizes, time range, writers and rates",
+		Args:  exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			bar := t.newProgress("bytes", 0)
+			report, err := journal.Verify(cmd.Context(), args[0], journal.VerifyOptions{
+				OnProgress: func(done, _ int64) { bar.set(done) },
+			})
+			bar.finish()
+			if err != nil {
+				return err
+			}
+			if t.json {
+				o := verifyObject(&report, verdict(&report, false))
+				o.Type = "stat"
+				_, err = t.out.Write(appendLine(nil, o))
+				return err
+			}
+			return t.printStat(&report)
+		},
+	}
+}
+
+func (t *tool) printStat(r *journal.Report) error {
+	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "journal\t%x\n", r.UUID)
+	fmt.Fprintf(w, "records\t%d (%d deletions, %d batches)\n", r.Records, r.Deletes, r.Batches)
+	fmt.Fprintf(w, "size\t%s in %d segments (%d to %d), keys and values %s\n", human(r.Bytes), r.Segments, r.First, r.Last, human(r.Payload))
+	if r.Records > 0 {
+		fmt.Fprintf(w, "mean\t%d bytes of key and value a record\n", r.Payload/int64(r.Records))
+		span := r.Newest.Sub(r.Oldest)
+		fmt.Fprintf(w, "time\t%s to %s (%v)\n", stamp(r.Oldest), stamp(r.Newest), span.Round(time.Millisecond))
+		if s := span.Seconds(); s > 0 {
+			fmt.Fprintf(w, "rate\t%.3g records/s, %s/s\n", float64(r.Records)/s, human(int64(float64(r.Payload)/s)))
+		}
+	}
+	fmt.Fprintf(w, "writers\t%d\n", len(r.Writers))
+	for _, wr := range r.Writers {
+		fmt.Fprintf(w, "  %016x\t%d records (%d to %d), %s to %s\n", wr.ID, wr.Records, wr.First, wr.Last, stamp(wr.BeginAt), stamp(wr.EndAt))
+	}
+	return w.Flush()
+}
+
+type jsonSegment struct {
+	V       int    `json:"v"`
+	Type    string `json:"type"`
+	Segment string `json:"segment"`
+	File    string `json:"file"`
+	Size    string `json:"size"`
+	Limit   string `json:"limit"`
+	Created string `json:"created"`
+	Sealed  bool   `json:"sealed"`
+}
+
+func (t *tool) lsCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "ls DIR",
+		Short: "List segments",
+		Args:  exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			j, err := journal.Open(args[0], journal.Options{ReadOnly: true})
+			if err != nil {
+				return err
+			}
+			segments, err := j.Segments()
+			if err = errors.Join(err, j.Close()); err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+			for _, s := range segments {
+				if t.json {
+					if _, err := t.out.Write(appendLine(nil, jsonSegment{1, "segment", u(s.Number), s.Name, i(s.Size), i(s.Limit), stamp(s.Created), s.Sealed})); err != nil {
+						return err
+					}
+					continue
+				}
+				state := "open"
+				if s.Sealed {
+					state = "sealed"
+				}
+				fmt.Fprintf(w, "%d\t%s\t%d\t%d\t%s\t%s\n", s.Number, s.Name, s.Size, s.Limit, stamp(s.Created), state)
+			}
+			return w.Flush()
+		},
+	}
+}

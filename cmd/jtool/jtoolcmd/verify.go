@@ -1,0 +1,202 @@
+package jtoolcmd
+
+import (
+	"fmt"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/manypen/manypen/journal"
+)
+
+func (t *tool) verifyCmd() *cobra.Command {
+	var strict bool
+	cmd := &cobra.Command{
+		Use:   "verify DIR",
+		Short: "Check everything up to the end seen at the start",
+		Long: `verify reads the whole journal, checks every byte, and proves from the sequences
+of the writers that no record is missing. It may run beside writers: what is
+being written is not judged. Exit code 4 says corruption, 3 that records are
+missing where there is a hole, 5 fragments, if --strict is given.`,
+		Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			bar := t.newProgress("bytes", 0)
+			report, err := journal.Verify(cmd.Context(), args[0], journal.VerifyOptions{
+				OnDamage: func(d journal.Damage) {
+					loss := d.Class == journal.Corruption || d.Class == journal.Hole
+					switch {
+					case t.json:
+						t.out.Write(appendLine(nil, damageObject(d))) // an error is kept by the writer
+					case loss || t.verbose:
+						fmt.Fprintf(t.out, "%v\t%d bytes at %v, up to %v\n", d.Class, d.Bytes(), d.From, d.To)
+					}
+				},
+				OnProgress: func(done, total int64) { bar.set(done) },
+			})
+			bar.finish()
+			if err != nil {
+				return err
+			}
+			code := verdict(&report, strict)
+			if t.json {
+				_, err = t.out.Write(appendLine(nil, verifyObject(&report, code)))
+			} else {
+				err = t.printReport(&report, code)
+			}
+			if err == nil && code != exitOK {
+				err = &exitError{code: code}
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&strict, "strict", false, "exit with 5 if there are fragments")
+	return cmd
+}
+
+func verdict(r *journal.Report, strict bool) int {
+	switch {
+	case r.Corrupt():
+		return exitCorruption
+	case r.Missing() > 0:
+		return exitPartial
+	case strict && r.Classes[journal.Fragment].Count > 0:
+		return exitFragments
+	}
+	return exitOK
+}
+
+var verdicts = map[int]string{
+	exitOK: "ok", exitCorruption: "corrupt", exitPartial: "records are missing", exitFragments: "ok, with fragments",
+}
+
+func (t *tool) printReport(r *journal.Report, code int) error {
+	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "journal\t%x\n", r.UUID)
+	fmt.Fprintf(w, "verified\t%d records up to %v\n", r.Records, r.End)
+	fmt.Fprintf(w, "records\t%d (%d deletions, %d batches, %d marks, %d of unknown kind)\n", r.Records, r.Deletes, r.Batches, r.Marks, r.Unknown)
+	fmt.Fprintf(w, "writers\t%d\n", len(r.Writers))
+	fmt.Fprintf(w, "segments\t%d (%d to %d)\n", r.Segments, r.First, r.Last)
+	fmt.Fprintf(w, "bytes\t%d (keys and values %d)\n", r.Bytes, r.Payload)
+	if r.Pending > 0 {
+		fmt.Fprintf(w, "pending\t%d bytes at the end, perhaps being written\n", r.Pending)
+	}
+	for _, c := range []journal.DamageClass{journal.Fragment, journal.Void, journal.Unused, journal.Hole, journal.Corruption} {
+		fmt.Fprintf(w, "%v\t%d, %d bytes\n", c, r.Classes[c].Count, r.Classes[c].Bytes)
+	}
+	fmt.Fprintf(w, "missing\t%d records\n", r.Missing())
+	for _, wr := range r.Writers {
+		for _, g := range wr.Gaps {
+			why := "without a trace"
+			if g.Explained {
+				why = "where there is damage"
+			}
+			fmt.Fprintf(w, "gap\twriter %016x: %d to %d, in front of %v, %s\n", wr.ID, g.From, g.To, g.Before, why)
+		}
+		if wr.Repeated > 0 {
+			fmt.Fprintf(w, "repeated\twriter %016x: %d records\n", wr.ID, wr.Repeated)
+		}
+	}
+	for _, p := range r.Problems {
+		fmt.Fprintf(w, "problem\t%v\n", p)
+	}
+	fmt.Fprintf(w, "result\t%s\n", verdicts[code])
+	return w.Flush()
+}
+
+type jsonClass struct {
+	Count string `json:"count"`
+	Bytes string `json:"bytes"`
+}
+
+type jsonGap struct {
+	From      string `json:"from"`
+	To        string `json:"to"`
+	Before    string `json:"before"`
+	Explained bool   `json:"explained"`
+}
+
+type jsonWriter struct {
+	Writer   string    `json:"writer"`
+	First    string    `json:"first"`
+	Last     string    `json:"last"`
+	Records  string    `json:"records"`
+	Begin    string    `json:"begin"`
+	End      string    `json:"end"`
+	BeginAt  string    `json:"begin_time"`
+	EndAt    string    `json:"end_time"`
+	Missing  string    `json:"missing"`
+	Repeated string    `json:"repeated"`
+	Gaps     []jsonGap `json:"gaps"`
+}
+
+type jsonSummary struct {
+	V        int                  `json:"v"`
+	Type     string               `json:"type"`
+	Result   string               `json:"result"`
+	Code     int                  `json:"code"`
+	UUID     string               `json:"uuid"`
+	End      string               `json:"end"`
+	Segments string               `json:"segments"`
+	First    string               `json:"first_segment"`
+	Last     string               `json:"last_segment"`
+	Records  string               `json:"records"`
+	Deletes  string               `json:"deletes"`
+	Batches  string               `json:"batches"`
+	Marks    string               `json:"marks"`
+	Unknown  string               `json:"unknown"`
+	Bytes    string               `json:"bytes"`
+	Payload  string               `json:"payload"`
+	Pending  string               `json:"pending"`
+	Missing  string               `json:"missing"`
+	Oldest   string               `json:"oldest,omitempty"`
+	Newest   string               `json:"newest,omitempty"`
+	Damage   map[string]jsonClass `json:"damage"`
+	Writers  []jsonWriter         `json:"writers"`
+	Problems []string             `json:"problems"`
+}
+
+func u(n uint64) string { return strconv.FormatUint(n, 10) }
+func i(n int64) string  { return strconv.FormatInt(n, 10) }
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+func verifyObject(r *journal.Report, code int) jsonSummary {
+	o := jsonSummary{
+		V: 1, Type: "summary", Result: verdicts[code], Code: code,
+		UUID: fmt.Sprintf("%x", r.UUID), End: r.End.String(),
+		Segments: strconv.Itoa(r.Segments), First: u(r.First), Last: u(r.Last),
+		Records: u(r.Records), Deletes: u(r.Deletes), Batches: u(r.Batches), Marks: u(r.Marks), Unknown: u(r.Unknown),
+		Bytes: i(r.Bytes), Payload: i(r.Payload), Pending: i(r.Pending), Missing: u(r.Missing()),
+		Oldest: stamp(r.Oldest), Newest: stamp(r.Newest),
+		Damage: make(map[string]jsonClass), Writers: []jsonWriter{}, Problems: []string{},
+	}
+	for c, n := range r.Classes {
+		o.Damage[c.String()] = jsonClass{u(n.Count), i(n.Bytes)}
+	}
+	for _, w := range r.Writers {
+		o.Writers = append(o.Writers, writerObject(&w))
+	}
+	for _, p := range r.Problems {
+		o.Problems = append(o.Problems, p.Error())
+	}
+	return o
+}
+
+func writerObject(w *journal.WriterReport) jsonWriter {
+	o := jsonWriter{
+		Writer: u(w.ID), First: u(w.First), Last: u(w.Last), Records: u(w.Records),
+		Begin: w.Begin.String(), End: w.End.String(), BeginAt: stamp(w.BeginAt), EndAt: stamp(w.EndAt),
+		Missing: u(w.Missing), Repeated: u(w.Repeated), Gaps: []jsonGap{},
+	}
+	for _, g := range w.Gaps {
+		o.Gaps = append(o.Gaps, jsonGap{u(g.From), u(g.To), g.Before.String(), g.Explained})
+	}
+	return o
+}
