@@ -12,7 +12,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/manypen/manypen/internal/host"
-	"github.com/manypen/manypen/record"
 )
 
 func TestMain(m *testing.M) {
