@@ -135,6 +135,10 @@ func (w *Writer) write(p *pin, vec [][]byte) (start, n int64, err error) {
 		}()
 	}
 	n, err = vio.Appendv(p.F, vec) // A2
+	var call *vio.Error
+	if errors.As(err, &call) {
+		err = call.Err // the caller says where and how much
+	}
 	if n == 0 {
 		return 0, 0, err
 	}

@@ -236,7 +236,7 @@ func (w *Writer) syncSegment(page *control.Page, p *pin, whole bool) error {
 		// S5. Published before anybody is told, and never tried again: the
 		// kernel has marked the pages clean, a second call would lie.
 		page.Failed()
-		return errors.Join(errFailed, p.ErrorAt("sync", 0, err))
+		return fmt.Errorf("%w: %w", errFailed, p.ErrorAt("sync", 0, err))
 	}
 	page.Succeeded(attempt, control.At(p.Number, end))
 	return nil
