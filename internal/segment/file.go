@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -32,20 +33,24 @@ func (d *Dir) Open(n uint64, flag int) (*File, error) {
 		return nil, d.errorAt("open", n, 0, err)
 	}
 	s := &File{F: f, Number: n, dir: d}
-	if err := s.load(); err != nil {
+	if err := s.load(flag&(os.O_WRONLY|os.O_RDWR) != 0); err != nil {
 		return nil, errors.Join(d.errorAt("open", n, 0, err), f.Close())
 	}
 	return s, nil
 }
 
-func (s *File) load() (err error) {
+func (s *File) load(writing bool) (err error) {
 	if s.Inode, err = host.StatFile(s.F); err != nil {
 		return err
 	}
 	s.Header, s.Damaged, err = readHeader(s.F)
 	switch {
 	case errors.Is(err, ErrHeaderLost):
-		if s.Header, err = s.dir.guessHeader(s.Number); err != nil {
+		unknown := int64(MaxLimit)
+		if writing {
+			unknown = guessLimit(s.Inode.Size)
+		}
+		if s.Header, err = s.dir.guessHeader(s.Number, unknown); err != nil {
 			return err
 		}
 	case err != nil:
@@ -65,7 +70,8 @@ func (s *File) load() (err error) {
 // repeats the limits; marker and seed follow from UUID and number. The newest
 // segment has no successor: the limits of its predecessor are most likely its
 // own, and the one who starts the next segment fixes them there for everybody.
-func (d *Dir) guessHeader(n uint64) (Header, error) {
+// If nobody knows the limit it is unknown.
+func (d *Dir) guessHeader(n uint64, unknown int64) (Header, error) {
 	h := Header{UUID: d.UUID, Number: n}
 	next, err := d.peek(n + 1)
 	if err == nil && next.UUID == d.UUID && next.Prev.valid() {
@@ -85,8 +91,21 @@ func (d *Dir) guessHeader(n uint64) (Header, error) {
 	}
 	// The only segment there is. Nothing in it is void unless a writer died
 	// between such a record and the next segment, and that record may be read.
-	h.Limits = Limits{MaxLimit, record.MaxSize}
+	// Who reads it while it grows must not stop in front of its limit.
+	h.Limits = Limits{unknown, record.MaxSize}
 	return h, nil
+}
+
+// guessLimit is the limit to seal a segment at of which nobody knows the limit:
+// above all that is in it, and not below that of most journals, so that who has
+// it open and knows the true one appends void records from then on. It is no
+// higher than needed: what lies up to the limit is copied now and read for ever.
+func guessLimit(size int64) int64 {
+	limit := int64(64 << 20) // the default of package journal
+	for limit < size {
+		limit *= 2
+	}
+	return min(limit, MaxLimit)
 }
 
 // errorAt gives err its place.
@@ -177,11 +196,16 @@ func copyData(to, from *os.File, size int64) error {
 	return to.Truncate(size)
 }
 
+// zeros is what allZero compares with; nobody writes to it.
+var zeros [64 << 10]byte
+
 func allZero(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
+	for len(b) > 0 {
+		n := min(len(b), len(zeros))
+		if !bytes.Equal(b[:n], zeros[:n]) {
 			return false
 		}
+		b = b[n:]
 	}
 	return true
 }

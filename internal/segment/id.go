@@ -85,28 +85,37 @@ func (d *Dir) OpenID() (*os.File, error) { return host.OpenIn(d.F, idName, os.O_
 
 // WriteID writes journal.id: for a new journal with a new random UUID, else
 // again because it was lost. Whoever links it first decides; the others take
-// over his.
+// over his. The caller has the directory locked.
 func (d *Dir) WriteID(fresh bool, perm os.FileMode, exact bool) error {
 	uuid := d.UUID
 	if fresh {
 		rand.Read(uuid[:])                                      // never fails (crypto/rand)
 		uuid[6], uuid[8] = uuid[6]&0x0F|0x40, uuid[8]&0x3F|0x80 // RFC 9562, version 4
 	}
-	put := host.Publish
-	if !fresh {
-		put = host.Replace
-	}
-	err := put(d.F, idName, perm, exact, func(f *os.File) error {
+	write := func(f *os.File) error {
 		_, err := f.WriteString(encodeID(uuid))
 		return err
-	})
-	if err != nil && !(fresh && errors.Is(err, fs.ErrExist)) {
-		return err
 	}
-	if err := host.SyncDir(d.F); err != nil {
-		return err
+	put := host.Replace
+	if fresh {
+		put = host.Publish
 	}
-	d.UUID, err = d.readID()
+	err := put(d.F, idName, perm, exact, write)
+	if fresh && errors.Is(err, fs.ErrExist) {
+		// Another maker's, or junk with no segment beside it that could say more.
+		if _, err = d.readID(); errors.Is(err, errBadID) {
+			err = host.Replace(d.F, idName, perm, exact, write)
+		}
+	}
+	if err == nil {
+		err = host.SyncDir(d.F)
+	}
+	if err == nil {
+		d.UUID, err = d.readID()
+	}
 	d.IDDamaged = err != nil
-	return err
+	if err != nil {
+		return &Error{Op: "create", Path: d.Path, Err: err}
+	}
+	return nil
 }

@@ -59,7 +59,7 @@ type Reader struct {
 	final   bool
 	header  int       // damaged header pages that were not reported yet: a bit set
 	idle    int       // looks without news
-	listed  time.Time // when the directory had changed last as it was listed
+	listed  time.Time // when the directory had changed last as it was listed and had nothing above n
 	started bool
 }
 
@@ -167,7 +167,7 @@ func (r *Reader) open() error {
 		}
 		return err
 	}
-	r.file = f
+	r.file, r.listed, r.idle = f, time.Time{}, 0
 	r.scan = record.NewScanner(f.F, record.ScannerOptions{
 		Frame: f.Frame, Limit: f.Limit, From: max(r.from, HeaderSize),
 		Reuse: r.opt.Reuse, BlockSize: r.opt.BlockSize,
@@ -297,9 +297,9 @@ func (r *Reader) finished() (bool, error) {
 	if err != nil || st.ModTime().Equal(r.listed) && r.idle%lookFurther != lookFurther-1 {
 		return false, err
 	}
-	r.listed = st.ModTime()
 	_, err = r.oldest(r.n + 1)
 	if err == io.EOF {
+		r.listed = st.ModTime()
 		return false, nil
 	}
 	return err == nil, err
