@@ -215,8 +215,13 @@ func (s *Scanner) whole(h *Header, ev *Event) (bool, error) {
 // ends a dead stretch too, in a final segment: it begins the void.
 func (s *Scanner) resync() error {
 	hi := s.size
-	if !s.final {
+	switch {
+	case !s.final:
 		hi = min(hi, s.opt.Limit)
+	case hi-MaxSize > s.opt.Limit:
+		// No record that starts below the limit reaches further. A file that
+		// was made a terabyte long shall not keep its reader busy.
+		hi = s.opt.Limit + MaxSize
 	}
 	from := max(s.off+1, s.barren)
 	q, err := s.header(from, hi)

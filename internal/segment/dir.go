@@ -81,22 +81,32 @@ func (d *Dir) Identify() (fresh bool, err error) {
 	return d.identifyBySegments()
 }
 
+// identifyBySegments takes the UUID that most segments have: one that somebody
+// put here by mistake must not rename the journal.
 func (d *Dir) identifyBySegments() (fresh bool, err error) {
 	numbers, err := d.List()
 	if err != nil {
 		return false, err
 	}
 	why := error(nil)
-	for _, n := range slices.Backward(numbers) {
+	votes := make(map[[16]byte]int)
+	for _, n := range numbers {
 		h, err := d.peek(n)
-		if err == nil {
-			d.UUID = h.UUID
-			return false, nil
-		}
-		if errors.Is(err, ErrVersion) {
+		switch {
+		case errors.Is(err, ErrVersion):
 			return false, err
+		case err != nil:
+			why = err
+			continue
+		case h.Number != n:
+			continue
 		}
-		why = err
+		if votes[h.UUID]++; votes[h.UUID] > votes[d.UUID] {
+			d.UUID = h.UUID
+		}
+	}
+	if len(votes) > 0 {
+		return false, nil
 	}
 	if why != nil { // there are segments, and none of them says what it is
 		return false, &Error{Op: "open", Path: d.Path, Err: fmt.Errorf("%w: %w", ErrNotJournal, why)}

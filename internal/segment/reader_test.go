@@ -17,7 +17,6 @@ import (
 
 // What a reader makes of directories as they may be found.
 func TestReader(t *testing.T) {
-	const hole, fragment, unused, void = "hole", "fragment", "unused", "void"
 	for _, c := range []struct {
 		name    string
 		prepare func(l *lab)

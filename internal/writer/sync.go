@@ -211,16 +211,12 @@ func (w *Writer) syncLocked(page *control.Page, pos control.Pos) error {
 	return nil
 }
 
-// syncSegment is S4 and S5 for one segment; whole says that it is finished and
-// will be synced to its end. A write across its limit may still be under way
-// then, begun by a process that died or sleeps: the seal waits for it, so that
-// the end taken next is behind it (C40).
+// syncSegment is S4 and S5 for one segment. whole says that this writer knows it
+// to be sealed, for it stands in a later one or has sealed it itself: then every
+// append below the limit has ended, and what is synced is all there is, to END.
+// A size at or beyond the limit does not say so: a write across the limit may
+// still be under way (C40).
 func (w *Writer) syncSegment(page *control.Page, p *pin, whole bool) error {
-	if whole {
-		if err := w.seal(p.File); err != nil {
-			return err
-		}
-	}
 	attempt, ok := page.Begin() // S4
 	if !ok {
 		return errUntrusted

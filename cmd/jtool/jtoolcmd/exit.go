@@ -1,12 +1,12 @@
 package jtoolcmd
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/manypen/manypen/journal"
@@ -59,11 +59,14 @@ func exitCode(err error) int {
 		return exitTimeout
 	case errors.Is(err, journal.ErrNotJournal):
 		return exitNoJournal
-	case errors.Is(err, journal.ErrForeign), errors.Is(err, journal.ErrMissing),
-		errors.Is(err, journal.ErrCorrupt), errors.Is(err, journal.ErrPruned):
-		return exitPartial
 	}
 	return exitFailure
+}
+
+// passable reports whether an error costs a reader some records only.
+func passable(err error) bool {
+	return errors.Is(err, journal.ErrForeign) || errors.Is(err, journal.ErrMissing) ||
+		errors.Is(err, journal.ErrCorrupt) || errors.Is(err, journal.ErrPruned)
 }
 
 // report prints an error and returns its exit code.
@@ -77,7 +80,7 @@ func (t *tool) report(err error) int {
 
 func (t *tool) printError(err error, code int) {
 	if !t.json {
-		fmt.Fprintf(t.err, "jtool: %v\n", err)
+		fmt.Fprintf(t.err, "jtool: %s\n", strings.ReplaceAll(err.Error(), "\n", "\njtool: "))
 		return
 	}
 	o := struct {
@@ -97,12 +100,7 @@ func (t *tool) printError(err error, code int) {
 			o.Offset = strconv.FormatInt(place.Offset, 10)
 		}
 	}
-	b, merr := json.Marshal(o)
-	if merr != nil {
-		fmt.Fprintf(t.err, "jtool: %v\n", err)
-		return
-	}
-	fmt.Fprintf(t.err, "%s\n", b)
+	t.err.Write(appendLine(nil, o)) // nobody to tell of an error
 }
 
 // errPipeClosed says that nobody reads standard output any more.
@@ -110,15 +108,11 @@ var errPipeClosed = errors.New("standard output was closed")
 
 // pipeWriter turns the error of a closed pipe into errPipeClosed: that is how
 // `jtool dump | head` ends, quietly.
-type pipeWriter struct {
-	w      io.Writer
-	closed bool
-}
+type pipeWriter struct{ w io.Writer }
 
 func (p *pipeWriter) Write(b []byte) (int, error) {
 	n, err := p.w.Write(b)
 	if errors.Is(err, syscall.EPIPE) || errors.Is(err, fs.ErrClosed) || errors.Is(err, io.ErrClosedPipe) {
-		p.closed = true
 		return n, errPipeClosed
 	}
 	return n, err

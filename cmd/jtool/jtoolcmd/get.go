@@ -1,7 +1,9 @@
 package jtoolcmd
 
 import (
+	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -13,25 +15,63 @@ func (t *tool) getCmd() *cobra.Command {
 		Use:   "get DIR KEY",
 		Short: "Print the value of the newest record of a key",
 		Long: `get prints the value of the newest record of KEY, byte for byte, without a
-newline. It exits with 6 if there is none, or if it was deleted.`,
+newline. It exits with 6 if there is none, or if it was deleted, and with 3 if
+there is damage behind what it found, where a newer record may have been.`,
 		Args: exactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			j, err := journal.Open(args[0], journal.Options{ReadOnly: true})
+			if args[1] == "" {
+				return usagef("get: the key is empty; name the key to look for")
+			}
+			r := t.newReading(args[0], appendValue)
+			if t.json {
+				r.print = appendJSON
+			}
+			j, err := r.open()
 			if err != nil {
 				return err
 			}
-			rec, err := j.Get([]byte(args[1]))
-			if errors.Is(err, journal.ErrNotFound) {
-				err = &exitError{code: exitNoMatch}
-			}
-			if err == nil {
-				out := rec.Value
-				if t.json {
-					out = appendJSON(nil, rec)
-				}
-				_, err = t.out.Write(out)
-			}
+			bar := t.newProgress("records", 0, false)
+			err = r.get(cmd.Context(), j, args[1], bar)
+			bar.finish()
 			return errors.Join(err, j.Close())
 		},
 	}
+}
+
+func appendValue(b []byte, r journal.Record) []byte { return append(b, r.Value...) }
+
+// get prints the newest record of a key. It reads from the newest segment back,
+// as far as it needs, and can tell of damage, which an index does not know.
+func (r *reading) get(ctx context.Context, j *journal.Journal, key string, bar *progress) error {
+	var found journal.Record
+	err := r.backwards(func(n uint64, newest bool) (more bool, err error) {
+		for rec, err := range j.Records(journal.FirstPosition(n)) {
+			bar.add(1)
+			switch {
+			case ctx.Err() != nil:
+				return false, ctx.Err()
+			case err != nil:
+				if err := r.problem(err); err != nil {
+					return false, err
+				}
+			case !newest && rec.Position.Segment != n:
+				return found.Kind == 0, nil
+			case string(rec.Key) == key:
+				// Damage in front of it does not matter any more.
+				found, r.losses = rec.Clone(), false
+			}
+		}
+		return found.Kind == 0, nil
+	})
+	switch {
+	case err != nil:
+	case found.Kind == journal.KindData:
+		err = r.record(found)
+	case !r.losses:
+		err = &exitError{code: exitNoMatch}
+	}
+	if err = r.end(err, false); found.Kind == 0 && exitCode(err) == exitPartial {
+		return &exitError{exitPartial, fmt.Sprintf("no record of key %q can be read, and some records cannot", key)}
+	}
+	return err
 }

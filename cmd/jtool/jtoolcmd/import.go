@@ -5,92 +5,100 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/manypen/manypen/journal"
 )
 
+// source is a file to import.
+type source struct{ path, key string }
+
 func (t *tool) importCmd() *cobra.Command {
-	var w writing
+	w := writing{t: t}
 	cmd := &cobra.Command{
 		Use:   "import DIR FILE-OR-FOLDER...",
 		Short: "Append files, one record each",
 		Long: `import appends one record per regular file: its key is the path as given, with
 slashes, its value the content. Folders are walked in lexical order. A symbolic
-link is followed if it is named, and skipped with a note inside a folder.
+link is followed if it is named, and skipped with a note inside a folder, as the
+journal itself is. Nothing is appended unless all that was named is there.
 
 With --ack it prints "POSITION SEQ KEY" for each record.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 {
-				return usagef("import needs a journal and at least one file or folder: jtool %s", cmd.Use)
+				return usagef("import needs a journal and at least one file or folder: %s", cmd.UseLine())
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			var sources []source
 			for _, path := range args[1:] {
-				if _, err := os.Stat(path); err != nil {
+				found, err := t.sources(path, args[0])
+				if err != nil {
 					return err
 				}
+				sources = append(sources, found...)
 			}
-			j, err := w.open(args[0])
-			if err != nil {
+			if err := w.open(cmd, args[0], "files", int64(len(sources))); err != nil {
 				return err
 			}
-			im := importer{t: t, w: &w, j: j, bar: t.newProgress("files", 0)}
-			for _, path := range args[1:] {
-				if err = im.add(cmd, path); err != nil {
-					break
-				}
-			}
-			im.bar.finish()
-			return w.finish(j, err)
+			return w.finish(w.importAll(cmd, sources))
 		},
 	}
 	w.flags(cmd)
 	return cmd
 }
 
-type importer struct {
-	t   *tool
-	w   *writing
-	j   *journal.Journal
-	bar *progress
-}
-
-// add appends one argument of the command line.
-func (im *importer) add(cmd *cobra.Command, root string) error {
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
+func (w *writing) importAll(cmd *cobra.Command, sources []source) error {
+	for _, s := range sources {
+		if err := cmd.Context().Err(); err != nil {
 			return err
-		case cmd.Context().Err() != nil:
-			return cmd.Context().Err()
-		case d.IsDir():
-			return nil
-		case d.Type().IsRegular(), path == root:
-			return im.file(path)
 		}
-		im.t.note("skipped %s: it is not a regular file", path)
-		return nil
-	})
+		value, err := readWhole(s.path)
+		if err != nil {
+			return err
+		}
+		if err := w.put([]byte(s.key), value, s.key); err != nil {
+			return fmt.Errorf("%s: %w", s.path, err)
+		}
+	}
+	return nil
 }
 
-func (im *importer) file(path string) error {
-	value, err := os.ReadFile(path)
+// sources returns the files that one argument of the command line names.
+func (t *tool) sources(root, journalDir string) ([]source, error) {
+	st, err := os.Stat(root)
 	if err != nil {
+		return nil, err
+	}
+	key := filepath.ToSlash(root)
+	if !st.IsDir() {
+		return []source{{root, key}}, nil
+	}
+	journalStat, _ := os.Stat(journalDir) // nil if there is none yet
+	target, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return nil, err
+	}
+	var found []source
+	err = filepath.WalkDir(target, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if st, err := d.Info(); err == nil && journalStat != nil && os.SameFile(st, journalStat) {
+				t.note("skipped %s: it is the journal", path)
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !d.Type().IsRegular() {
+			t.note("skipped %s: it is not a regular file", path)
+			return nil
+		}
+		rel, err := filepath.Rel(target, path)
+		found = append(found, source{path, strings.TrimRight(key, "/") + "/" + filepath.ToSlash(rel)})
 		return err
-	}
-	key := filepath.ToSlash(path)
-	ack, err := im.j.AppendAck([]byte(key), value)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	im.bar.add(1)
-	if im.w.ack {
-		line := fmt.Appendf(nil, "%v %d ", ack.Position, ack.Seq)
-		_, err = im.t.out.Write(append(appendEscaped(line, []byte(key)), '\n'))
-		err = ackError(err)
-	}
-	return err
+	})
+	return found, err
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -30,7 +31,10 @@ type tool struct {
 	color    string
 	progress string
 
+	// terminal says that standard error is one.
+	terminal bool
 	// stopped is the exit code of the signal that ended the run, 0 if none did.
+	// It is written before the context ends and read after the run has.
 	stopped int
 }
 
@@ -61,8 +65,21 @@ func New(in io.Reader, out, errOut io.Writer) *cobra.Command {
 	return root
 }
 
+// lockedWriter lets the progress and the command write to standard error at
+// the same time.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}
+
 func newRoot(in io.Reader, out, errOut io.Writer) (*cobra.Command, *tool) {
-	t := &tool{in: in, out: &pipeWriter{w: out}, err: errOut}
+	t := &tool{in: in, out: &pipeWriter{w: out}, err: &lockedWriter{w: errOut}, terminal: isTerminal(errOut)}
 	root := &cobra.Command{
 		Use:           "jtool",
 		Short:         "Read and write append-only journals",
@@ -81,7 +98,7 @@ func newRoot(in io.Reader, out, errOut io.Writer) (*cobra.Command, *tool) {
 		},
 	}
 	root.SetOut(t.out)
-	root.SetErr(errOut)
+	root.SetErr(t.err)
 	root.SetIn(in)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%v; see %s --help", err, cmd.CommandPath())
@@ -90,10 +107,11 @@ func newRoot(in io.Reader, out, errOut io.Writer) (*cobra.Command, *tool) {
 	f.BoolVar(&t.json, "json", false, "print one JSON object a line")
 	f.BoolVarP(&t.quiet, "quiet", "q", false, "print no progress and no notes, errors only")
 	f.BoolVarP(&t.verbose, "verbose", "v", false, "tell of normal remains (fragments, voids) too")
-	f.StringVar(&t.color, "color", "auto", "colour: auto, always or never")
+	f.StringVar(&t.color, "color", "auto", "auto, always or never; accepted, and nothing is coloured yet")
 	f.StringVar(&t.progress, "progress", "auto", "progress on standard error: auto, json or none")
 	root.AddCommand(t.appendCmd(), t.importCmd(), t.dumpCmd(), t.getCmd(), t.tailCmd(),
 		t.verifyCmd(), t.statCmd(), t.lsCmd(), t.pruneCmd(), t.versionCmd())
+	t.usageErrors(root)
 	return root, t
 }
 
@@ -122,15 +140,35 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	root, t := newRoot(in, out, errOut)
 	root.SetArgs(args)
 	ctx, stop := t.untilSignal()
-	defer stop()
 	err := root.ExecuteContext(ctx)
-	if t.stopped != 0 && (err == nil || errors.Is(err, context.Canceled)) {
+	stop()
+	if errors.Is(err, errPipeClosed) {
+		err = nil
+	}
+	// What a command says about the data is not asked for any more if it was
+	// stopped; that it could not save its cursor is.
+	var e *exitError
+	if t.stopped != 0 && (err == nil || errors.Is(err, context.Canceled) || errors.As(err, &e)) {
 		return t.stopped
 	}
-	if errors.Is(err, errPipeClosed) || t.out.(*pipeWriter).closed && err == nil {
-		return exitOK
-	}
 	return t.report(err)
+}
+
+// usageErrors makes what cobra finds wrong with the arguments of its own
+// commands an error in usage.
+func (t *tool) usageErrors(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		c.Args, c.RunE = exactArgs(1), func(_ *cobra.Command, args []string) error {
+			return usagef("completion %s: want bash, zsh, fish or powershell", args[0])
+		}
+		for _, shell := range c.Commands() {
+			shell.Args = exactArgs(0)
+		}
+	}
 }
 
 // untilSignal returns a context that the first signal to stop ends. A second
@@ -166,14 +204,25 @@ func (t *tool) untilSignal() (context.Context, func()) {
 func exactArgs(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usagef("%s takes %d argument(s), not %d: jtool %s", cmd.Name(), n, len(args), cmd.Use)
+			return usagef("%s takes %d argument(s), not %d: %s", cmd.Name(), n, len(args), cmd.UseLine())
 		}
 		return nil
 	}
 }
 
 func (t *tool) note(format string, args ...any) {
-	if !t.quiet {
+	switch {
+	case t.quiet:
+	case t.json:
+		t.err.Write(appendLine(nil, jsonNote{1, "status", "note", fmt.Sprintf(format, args...)})) // nobody to tell of an error
+	default:
 		fmt.Fprintf(t.err, "jtool: "+format+"\n", args...)
 	}
+}
+
+type jsonNote struct {
+	V       int    `json:"v"`
+	Type    string `json:"type"`
+	What    string `json:"what"`
+	Message string `json:"message"`
 }
