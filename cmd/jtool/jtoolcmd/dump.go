@@ -3,6 +3,7 @@ package jtoolcmd
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -32,13 +33,15 @@ error, and makes the exit code 3.`,
 			if err != nil {
 				return err
 			}
-			r := t.newReading(print)
-			j, err := r.open(args[0])
+			r := t.newReading(args[0], print)
+			j, err := r.open()
 			if err != nil {
 				return err
 			}
+			bar := t.newProgress("records", 0, isTerminal(t.out.(*pipeWriter).w))
 			limited := cmd.Flags().Changed("limit")
 			keep := func(rec *journal.Record) (print, more bool) {
+				bar.add(1)
 				if limited && r.count >= n {
 					return false, false
 				}
@@ -55,6 +58,7 @@ error, and makes the exit code 3.`,
 					return keep(rec)
 				})
 			}
+			bar.finish()
 			return errors.Join(r.end(err, exitStatus), j.Close())
 		},
 	}
@@ -70,42 +74,41 @@ error, and makes the exit code 3.`,
 // reverse prints records newest first. Records can be found forwards only, so
 // the positions of one segment at a time are collected and read from the end.
 func (r *reading) reverse(ctx context.Context, j *journal.Journal, s *selection, keep func(*journal.Record) (print, more bool)) error {
-	oldest, newest, err := j.SegmentRange()
-	if err != nil {
-		return err
-	}
-	for n := newest; n >= max(oldest, s.fromPos.Segment, 1); n-- {
-		positions, err := r.positions(ctx, j, n, s)
-		if err != nil {
-			return err
+	return r.backwards(func(n uint64, newest bool) (more bool, err error) {
+		if n < s.fromPos.Segment || s.to != "" && n > s.toPos.Segment && !newest {
+			return n >= s.fromPos.Segment, nil
 		}
-		for k := len(positions) - 1; k >= 0; k-- {
+		positions, err := r.positions(ctx, j, n, newest, s)
+		if err != nil {
+			return false, err
+		}
+		for _, p := range slices.Backward(positions) {
 			if ctx.Err() != nil {
-				return ctx.Err()
+				return false, ctx.Err()
 			}
-			rec, err := j.ReadAt(positions[k])
+			rec, err := j.ReadAt(p)
 			if err != nil {
 				if err := r.problem(err); err != nil {
-					return err
+					return false, err
 				}
 				continue
 			}
 			print, more := keep(&rec)
 			if print {
 				if err := r.record(rec); err != nil {
-					return err
+					return false, err
 				}
 			}
 			if !more {
-				return nil
+				return false, nil
 			}
 		}
-	}
-	return nil
+		return true, nil
+	})
 }
 
 // positions returns where the selected records of one segment are.
-func (r *reading) positions(ctx context.Context, j *journal.Journal, n uint64, s *selection) ([]journal.Position, error) {
+func (r *reading) positions(ctx context.Context, j *journal.Journal, n uint64, newest bool, s *selection) ([]journal.Position, error) {
 	var found []journal.Position
 	for rec, err := range j.Records(journal.FirstPosition(n)) {
 		switch {
@@ -115,7 +118,7 @@ func (r *reading) positions(ctx context.Context, j *journal.Journal, n uint64, s
 			if err := r.problem(err); err != nil {
 				return found, err
 			}
-		case rec.Position.Segment != n || s.ended(&rec):
+		case !newest && rec.Position.Segment != n || s.ended(&rec):
 			return found, nil
 		case s.matches(&rec):
 			found = append(found, rec.Position)

@@ -45,6 +45,7 @@ func appendValue(b []byte, r journal.Record) []byte { return append(b, r.Value..
 func (r *reading) get(ctx context.Context, j *journal.Journal, key string, bar *progress) error {
 	var found journal.Record
 	err := r.backwards(func(n uint64, newest bool) (more bool, err error) {
+		before := r.losses // behind this segment
 		for rec, err := range j.Records(journal.FirstPosition(n)) {
 			bar.add(1)
 			switch {
@@ -58,7 +59,7 @@ func (r *reading) get(ctx context.Context, j *journal.Journal, key string, bar *
 				return found.Kind == 0, nil
 			case string(rec.Key) == key:
 				// Damage in front of it does not matter any more.
-				found, r.losses = rec.Clone(), false
+				found, r.losses = rec, before
 			}
 		}
 		return found.Kind == 0, nil

@@ -85,7 +85,7 @@ func human(n int64) string {
 		return fmt.Sprintf("%d B", n)
 	}
 	v, i := float64(n)/1024, 0
-	for v >= 1000 && i < len(names)-1 {
+	for v >= 999.5 && i < len(names)-1 {
 		v, i = v/1024, i+1
 	}
 	return fmt.Sprintf("%.3g %ciB", v, names[i])

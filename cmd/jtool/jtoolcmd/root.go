@@ -51,7 +51,7 @@ Exit codes:
   3    partial: some records cannot be read, all others were delivered
   4    corruption (verify)
   5    fragments only, with --strict (verify)
-  6    no match: get, and others with --exit-status
+  6    no match: get; dump and tail with --exit-status
   10   no journal there
   11   a lock was not to be had in time
   12   the journal has a format version that this program does not know

@@ -40,7 +40,7 @@ func (s *selection) parse(f *pflag.FlagSet) (err error) {
 		flag, text string
 		to         *journal.Position
 	}{{"from", s.from, &s.fromPos}, {"to", s.to, &s.toPos}} {
-		if p.text == "" {
+		if !f.Changed(p.flag) {
 			continue
 		}
 		if *p.to, err = journal.ParsePosition(p.text); err != nil {
@@ -52,14 +52,14 @@ func (s *selection) parse(f *pflag.FlagSet) (err error) {
 		flag, text string
 		to         *time.Time
 	}{{"since", s.since, &s.sinceAt}, {"until", s.until, &s.untilAt}} {
-		if p.text == "" {
+		if !f.Changed(p.flag) {
 			continue
 		}
 		if *p.to, err = parseTime(p.text, now); err != nil {
 			return usagef("--%s: %v", p.flag, err)
 		}
 	}
-	if s.writer == "" {
+	if !f.Changed("writer") {
 		return nil
 	}
 	if s.writerIDs, err = parseWriter(s.writer); err != nil {

@@ -15,11 +15,13 @@ func (t *tool) statCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "stat DIR",
 		Short: "Print counts, sizes, time range, writers and rates",
-		Args:  exactArgs(1),
+		Long: `stat reads the whole journal and counts. It exits with 3 if there is damage: the
+counts are of what can be read then. verify says what is wrong.`,
+		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			bar := t.newProgress("bytes", 0)
+			bar := t.newProgress("bytes", 0, false)
 			report, err := journal.Verify(cmd.Context(), args[0], journal.VerifyOptions{
-				OnProgress: func(done, _ int64) { bar.set(done) },
+				OnProgress: bar.set,
 			})
 			bar.finish()
 			if err != nil {
@@ -27,11 +29,15 @@ func (t *tool) statCmd() *cobra.Command {
 			}
 			if t.json {
 				o := verifyObject(&report, verdict(&report, false))
-				o.Type = "stat"
+				o.What = "stat"
 				_, err = t.out.Write(appendLine(nil, o))
-				return err
+			} else {
+				err = t.printStat(&report)
 			}
-			return t.printStat(&report)
+			if damaged(&report) && (err == nil || errors.Is(err, errPipeClosed)) {
+				err = &exitError{exitPartial, "the journal is damaged; this counts what can be read, jtool verify says what is wrong"}
+			}
+			return err
 		},
 	}
 }
@@ -59,12 +65,17 @@ func (t *tool) printStat(r *journal.Report) error {
 type jsonSegment struct {
 	V       int    `json:"v"`
 	Type    string `json:"type"`
+	What    string `json:"what"`
 	Segment string `json:"segment"`
 	File    string `json:"file"`
 	Size    string `json:"size"`
 	Limit   string `json:"limit"`
 	Created string `json:"created"`
 	Sealed  bool   `json:"sealed"`
+}
+
+func segmentObject(what string, s journal.SegmentInfo) jsonSegment {
+	return jsonSegment{1, "status", what, u(s.Number), s.Name, i(s.Size), i(s.Limit), stamp(s.Created), s.Sealed}
 }
 
 func (t *tool) lsCmd() *cobra.Command {
@@ -84,7 +95,7 @@ func (t *tool) lsCmd() *cobra.Command {
 			w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 			for _, s := range segments {
 				if t.json {
-					if _, err := t.out.Write(appendLine(nil, jsonSegment{1, "segment", u(s.Number), s.Name, i(s.Size), i(s.Limit), stamp(s.Created), s.Sealed})); err != nil {
+					if _, err := t.out.Write(appendLine(nil, segmentObject("segment", s))); err != nil {
 						return err
 					}
 					continue

@@ -4,20 +4,16 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/manypen/manypen/journal"
 )
 
-// saveEvery is how long a followed cursor may be behind what was printed.
-const saveEvery = time.Second
-
 func (t *tool) tailCmd() *cobra.Command {
 	var n int
-	var follow bool
-	var output, cursor string
+	var follow, exitStatus bool
+	var output, cursorFile string
 	cmd := &cobra.Command{
 		Use:   "tail DIR",
 		Short: "Print the last records, then follow",
@@ -31,110 +27,117 @@ and nothing is left out.`,
 			if n < 0 {
 				return usagef("-n %d: want a number of records, 0 or more", n)
 			}
+			if cmd.Flags().Changed("cursor-file") && cursorFile == "" {
+				return usagef("--cursor-file is empty; name a file")
+			}
 			print, err := t.formatOf(output)
 			if err != nil {
 				return err
 			}
-			r := t.newReading(print)
-			j, err := r.open(args[0])
+			r := t.newReading(args[0], print)
+			j, err := r.open()
 			if err != nil {
 				return err
 			}
-			err = r.tail(cmd.Context(), j, n, follow, cursor)
-			return errors.Join(r.end(err, false), j.Close())
+			bar := t.newProgress("records", 0, true)
+			err = r.tail(cmd.Context(), j, n, follow, cursorFile, bar)
+			bar.finish()
+			return errors.Join(r.end(err, exitStatus), j.Close())
 		},
 	}
 	f := cmd.Flags()
 	f.IntVarP(&n, "lines", "n", 10, "begin so many records before the end")
 	f.BoolVarP(&follow, "follow", "f", false, "wait for further records")
-	f.StringVar(&cursor, "cursor-file", "", "file that holds the position to read next")
+	f.StringVar(&cursorFile, "cursor-file", "", "file that holds the position to read next")
 	f.StringVarP(&output, "output", "o", "short", "short, json, raw, hex or verbose")
+	f.BoolVar(&exitStatus, "exit-status", false, "exit with 6 if no record was printed")
 	return cmd
 }
 
-func (r *reading) tail(ctx context.Context, j *journal.Journal, n int, follow bool, cursor string) error {
-	next, err := readCursor(cursor)
-	if errors.Is(err, fs.ErrNotExist) || cursor == "" {
+// tail prints from the cursor, or from n records before the end, to the end,
+// and then follows.
+func (r *reading) tail(ctx context.Context, j *journal.Journal, n int, follow bool, cursorFile string, bar *progress) error {
+	next, err := journal.Position{}, fs.ErrNotExist
+	if cursorFile != "" {
+		next, err = readCursor(cursorFile)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
 		next, err = r.last(ctx, j, n)
 	}
 	if err != nil {
 		return err
 	}
-	saved := time.Now()
-	save := func() error {
-		saved = time.Now()
-		if err := r.out.Flush(); err != nil {
-			return err // what nobody has seen is not behind the cursor
-		}
-		return writeCursor(cursor, next)
+	c, err := keepCursor(cursorFile, next)
+	if err != nil {
+		return err
 	}
 	seq := j.Records(next)
 	if follow {
 		seq = j.Follow(ctx, next)
 	}
-	err = nil
 	for rec, rerr := range seq {
-		if rerr != nil {
-			r.gap(&next, rerr)
-			if err = r.problem(rerr); err != nil {
-				break
-			}
+		if rerr == nil {
+			bar.add(1)
+			err, next = r.record(rec), rec.Next
+		} else if err = r.gap(rerr, &next); err == nil {
 			continue
 		}
-		if err = r.record(rec); err != nil {
-			break
-		}
-		next = rec.Next
-		if follow {
-			err = r.out.Flush()
-		}
-		if err == nil && time.Since(saved) > saveEvery {
-			err = save()
+		if err == nil && (follow || r.count%1024 == 0) {
+			err = r.printed(c, next)
 		}
 		if err != nil || ctx.Err() != nil {
 			break
 		}
 	}
-	if errors.Is(err, errPipeClosed) {
-		return err // the reader is gone; the last saved cursor is what it has seen
+	if err == nil {
+		err = r.printed(c, next)
 	}
-	return errors.Join(err, save())
+	if cerr := c.close(); err == nil {
+		err = cerr // also if the reader of our output is gone: the cursor is what it has seen
+	}
+	return err
 }
 
-// gap moves the position to read next behind segments that are gone.
-func (r *reading) gap(next *journal.Position, err error) {
+// printed moves the cursor to next. What nobody has seen is not behind it.
+func (r *reading) printed(c *cursor, next journal.Position) error {
+	if err := r.out.Flush(); err != nil {
+		return err
+	}
+	return c.set(next)
+}
+
+// gap tells of segments that are gone and moves next behind them.
+func (r *reading) gap(err error, next *journal.Position) error {
 	var gone *journal.GoneError
 	if errors.As(err, &gone) {
 		r.t.note("gap: %v..%v removed", gone.From, gone.Oldest)
 		*next = gone.Oldest
 	}
+	return r.problem(err)
 }
 
 // last returns the position of the n-th record from the end. It reads the
-// newest segments only, as many as it needs.
+// newest segments only, as many as it needs, and tells of nothing: what is
+// wrong there will be met again.
 func (r *reading) last(ctx context.Context, j *journal.Journal, n int) (journal.Position, error) {
-	first, newest, err := j.SegmentRange()
-	if err != nil || newest == 0 {
-		return journal.Position{}, err
-	}
-	quiet := &reading{t: &tool{quiet: true, out: r.t.out, err: r.t.err}, out: r.out}
+	r.mute = true
+	defer func() { r.mute = false }()
 	var oldest journal.Position
-	for k := newest; k >= first; k-- {
+	err := r.backwards(func(k uint64, newest bool) (more bool, err error) {
 		// The last n positions of this segment, in a ring.
 		ring := make([]journal.Position, 0, min(n, 1024))
-		count := 0
-		end := journal.FirstPosition(k)
+		count, end := 0, journal.FirstPosition(k)
 		for rec, err := range j.Records(end) {
-			if ctx.Err() != nil {
-				return oldest, ctx.Err()
-			}
-			if err != nil {
-				if err := quiet.problem(err); err != nil {
-					return oldest, err
+			switch {
+			case ctx.Err() != nil:
+				return false, ctx.Err()
+			case err != nil:
+				if err := r.problem(err); err != nil {
+					return false, err
 				}
 				continue
 			}
-			if rec.Position.Segment != k {
+			if !newest && rec.Position.Segment != k {
 				break
 			}
 			end = rec.Next
@@ -150,18 +153,14 @@ func (r *reading) last(ctx context.Context, j *journal.Journal, n int) (journal.
 		if oldest.IsZero() {
 			oldest = end
 		}
-		if n == 0 {
-			return oldest, nil
-		}
 		if len(ring) > 0 {
 			oldest = ring[0]
 			if count > n {
 				oldest = ring[count%n]
 			}
 		}
-		if n -= min(n, count); n == 0 {
-			return oldest, nil
-		}
-	}
-	return oldest, nil
+		n -= min(n, count)
+		return n > 0, nil
+	})
+	return oldest, err
 }

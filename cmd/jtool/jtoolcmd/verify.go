@@ -1,6 +1,7 @@
 package jtoolcmd
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"text/tabwriter"
@@ -18,22 +19,23 @@ func (t *tool) verifyCmd() *cobra.Command {
 		Short: "Check everything up to the end seen at the start",
 		Long: `verify reads the whole journal, checks every byte, and proves from the sequences
 of the writers that no record is missing. It may run beside writers: what is
-being written is not judged. Exit code 4 says corruption, 3 that records are
-missing where there is a hole, 5 fragments, if --strict is given.`,
+being written is not judged. Exit code 4 says corruption, 3 that there is a
+hole, as a loss of power or somebody who erases leaves, 5 fragments, if --strict
+is given.`,
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			bar := t.newProgress("bytes", 0)
+			bar := t.newProgress("bytes", 0, false)
 			report, err := journal.Verify(cmd.Context(), args[0], journal.VerifyOptions{
 				OnDamage: func(d journal.Damage) {
 					loss := d.Class == journal.Corruption || d.Class == journal.Hole
 					switch {
 					case t.json:
-						t.out.Write(appendLine(nil, damageObject(d))) // an error is kept by the writer
+						t.out.Write(appendLine(nil, damageObject(d))) // the summary will fail too
 					case loss || t.verbose:
 						fmt.Fprintf(t.out, "%v\t%d bytes at %v, up to %v\n", d.Class, d.Bytes(), d.From, d.To)
 					}
 				},
-				OnProgress: func(done, total int64) { bar.set(done) },
+				OnProgress: func(done, total int64) { bar.set(done, total) },
 			})
 			bar.finish()
 			if err != nil {
@@ -45,7 +47,7 @@ missing where there is a hole, 5 fragments, if --strict is given.`,
 			} else {
 				err = t.printReport(&report, code)
 			}
-			if err == nil && code != exitOK {
+			if code != exitOK && (err == nil || errors.Is(err, errPipeClosed)) {
 				err = &exitError{code: code}
 			}
 			return err
@@ -59,7 +61,7 @@ func verdict(r *journal.Report, strict bool) int {
 	switch {
 	case r.Corrupt():
 		return exitCorruption
-	case r.Missing() > 0:
+	case damaged(r):
 		return exitPartial
 	case strict && r.Classes[journal.Fragment].Count > 0:
 		return exitFragments
@@ -67,8 +69,26 @@ func verdict(r *journal.Report, strict bool) int {
 	return exitOK
 }
 
-var verdicts = map[int]string{
-	exitOK: "ok", exitCorruption: "corrupt", exitPartial: "records are missing", exitFragments: "ok, with fragments",
+// damaged reports whether anything is wrong that is not normal.
+func damaged(r *journal.Report) bool {
+	return r.Corrupt() || r.Missing() > 0 || r.Classes[journal.Hole].Count > 0 || len(r.Problems) > 0
+}
+
+// resultOf is the verdict in a word or two.
+func resultOf(code int) string {
+	switch code {
+	case exitCorruption:
+		return "corrupt"
+	case exitPartial:
+		return "records are missing"
+	case exitFragments:
+		return "ok, with fragments"
+	}
+	return "ok"
+}
+
+func classes() []journal.DamageClass {
+	return []journal.DamageClass{journal.Fragment, journal.Void, journal.Unused, journal.Hole, journal.Corruption}
 }
 
 func (t *tool) printReport(r *journal.Report, code int) error {
@@ -82,7 +102,7 @@ func (t *tool) printReport(r *journal.Report, code int) error {
 	if r.Pending > 0 {
 		fmt.Fprintf(w, "pending\t%d bytes at the end, perhaps being written\n", r.Pending)
 	}
-	for _, c := range []journal.DamageClass{journal.Fragment, journal.Void, journal.Unused, journal.Hole, journal.Corruption} {
+	for _, c := range classes() {
 		fmt.Fprintf(w, "%v\t%d, %d bytes\n", c, r.Classes[c].Count, r.Classes[c].Bytes)
 	}
 	fmt.Fprintf(w, "missing\t%d records\n", r.Missing())
@@ -101,7 +121,7 @@ func (t *tool) printReport(r *journal.Report, code int) error {
 	for _, p := range r.Problems {
 		fmt.Fprintf(w, "problem\t%v\n", p)
 	}
-	fmt.Fprintf(w, "result\t%s\n", verdicts[code])
+	fmt.Fprintf(w, "result\t%s\n", resultOf(code))
 	return w.Flush()
 }
 
@@ -134,6 +154,7 @@ type jsonWriter struct {
 type jsonSummary struct {
 	V        int                  `json:"v"`
 	Type     string               `json:"type"`
+	What     string               `json:"what"`
 	Result   string               `json:"result"`
 	Code     int                  `json:"code"`
 	UUID     string               `json:"uuid"`
@@ -169,7 +190,7 @@ func stamp(t time.Time) string {
 
 func verifyObject(r *journal.Report, code int) jsonSummary {
 	o := jsonSummary{
-		V: 1, Type: "summary", Result: verdicts[code], Code: code,
+		V: 1, Type: "summary", What: "verify", Result: resultOf(code), Code: code,
 		UUID: fmt.Sprintf("%x", r.UUID), End: r.End.String(),
 		Segments: strconv.Itoa(r.Segments), First: u(r.First), Last: u(r.Last),
 		Records: u(r.Records), Deletes: u(r.Deletes), Batches: u(r.Batches), Marks: u(r.Marks), Unknown: u(r.Unknown),
@@ -177,8 +198,8 @@ func verifyObject(r *journal.Report, code int) jsonSummary {
 		Oldest: stamp(r.Oldest), Newest: stamp(r.Newest),
 		Damage: make(map[string]jsonClass), Writers: []jsonWriter{}, Problems: []string{},
 	}
-	for c, n := range r.Classes {
-		o.Damage[c.String()] = jsonClass{u(n.Count), i(n.Bytes)}
+	for _, c := range classes() {
+		o.Damage[c.String()] = jsonClass{u(r.Classes[c].Count), i(r.Classes[c].Bytes)}
 	}
 	for _, w := range r.Writers {
 		o.Writers = append(o.Writers, writerObject(&w))

@@ -19,13 +19,16 @@ func (t *tool) versionCmd() *cobra.Command {
 			o := struct {
 				V        int    `json:"v"`
 				Type     string `json:"type"`
+				What     string `json:"what"`
 				Version  string `json:"version"`
 				Revision string `json:"revision,omitempty"`
 				Format   int    `json:"format"`
 				Go       string `json:"go"`
-			}{V: 1, Type: "version", Version: "unknown", Format: journal.FormatVersion, Go: runtime.Version()}
+			}{V: 1, Type: "status", What: "version", Version: "unknown", Format: journal.FormatVersion, Go: runtime.Version()}
 			if info, ok := debug.ReadBuildInfo(); ok {
-				o.Version = info.Main.Version
+				if info.Main.Version != "" {
+					o.Version = info.Main.Version
+				}
 				for _, s := range info.Settings {
 					if s.Key == "vcs.revision" {
 						o.Revision = s.Value
