@@ -21,10 +21,16 @@ import (
 
 // The test binary is jtool too, if it is called so.
 func TestMain(m *testing.M) {
+	// Under the race detector every process would sleep for a second at its end.
+	if err := os.Setenv("GORACE", noRaceSleep); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){
 		"jtool": func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 	})
 }
+
+const noRaceSleep = "atexit_sleep_ms=0"
 
 // systemCommands are commands of scripts that not all systems have.
 var systemCommands = make(map[string]func(ts *testscript.TestScript, neg bool, args []string))
@@ -53,7 +59,11 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		Cmds:                commands,
 		RequireExplicitExec: true,
-		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("GORACE", noRaceSleep)
+			return nil
+		},
+		RequireUniqueNames: true,
 		Condition: func(cond string) (bool, error) {
 			if name, ok := strings.CutPrefix(cond, "cmd:"); ok {
 				return systemCommands[name] != nil, nil
