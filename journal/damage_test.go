@@ -189,3 +189,36 @@ func TestMissingSegment(t *testing.T) {
 		t.Errorf("verify: %v, problems %v", err, report.Problems)
 	}
 }
+
+// A look-up that passes over damage says so: the newest record of the key may
+// have been in it. The callback may use the journal.
+func TestGetTellsOfDamage(t *testing.T) {
+	dir, recs := threeSegments(t)
+	path := segments(t, dir)[0]
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[recs[1].Position.Offset+50] ^= 1
+	rewrite(t, path, b)
+	var j *journal.Journal
+	var told []journal.Damage
+	j = open(t, dir, journal.Options{ReadOnly: true, OnDamage: func(d journal.Damage) {
+		told = append(told, d)
+		if _, err := j.Get(recs[0].Key); err != nil {
+			t.Error(err)
+		}
+	}})
+	if _, err := j.Get(recs[1].Key); !errors.Is(err, journal.ErrNotFound) {
+		t.Errorf("Get of the damaged record: %v", err)
+	}
+	corrupt := 0
+	for _, d := range told {
+		if d.Class == journal.Corruption && d.From == recs[1].Position {
+			corrupt++
+		}
+	}
+	if corrupt != 1 {
+		t.Errorf("told of %v", told)
+	}
+}

@@ -31,8 +31,22 @@ func (x *keyIndex) close() error {
 	return x.r.Close()
 }
 
-// catchUp brings the index up to the end of the journal.
+// catchUp brings the index up to the end of the journal, and tells of the
+// damage it met on the way, after it has let the lock go: the callback may use
+// the journal.
 func (j *Journal) catchUp() (*index.Index[Position], error) {
+	var met []Damage
+	places, err := j.feed(&met)
+	if j.opt.OnDamage != nil {
+		for _, d := range met {
+			j.opt.OnDamage(d)
+		}
+	}
+	return places, err
+}
+
+// feed reads what was appended since the last time into the index.
+func (j *Journal) feed(met *[]Damage) (*index.Index[Position], error) {
 	x := &j.keys
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -50,8 +64,11 @@ func (j *Journal) catchUp() (*index.Index[Position], error) {
 			return x.places, nil
 		case err != nil && !passable(err):
 			return nil, j.closing(err)
-		case err != nil || ev.Class != record.Whole:
-			continue // verify and the iterators tell of damage
+		case err != nil:
+			continue // the iterators and verify tell of segments that are gone
+		case ev.Class != record.Whole:
+			*met = append(*met, damageAt(x.r.Segment(), &ev))
+			continue
 		}
 		each(x.r.Segment(), &ev, Position{}, func(rec Record) bool {
 			switch {
@@ -68,7 +85,8 @@ func (j *Journal) catchUp() (*index.Index[Position], error) {
 
 // Get returns the newest record of key, by whomever it was appended, or
 // ErrNotFound. The first call reads the whole journal to make an index, later
-// ones read what was added since.
+// ones read what was added since. A newer record of the key may have been lost
+// to damage, which Options.OnDamage is told of.
 func (j *Journal) Get(key []byte) (Record, error) {
 	places, err := j.catchUp()
 	if err != nil {

@@ -236,7 +236,7 @@ func (r *Reader) missing() error {
 		if k == r.n {
 			return nil // it came into being between the two looks: open it
 		}
-		gone := record.Position{Segment: r.n, Offset: r.from}
+		gone := record.Position{Segment: r.n, Offset: max(r.from, HeaderSize)}
 		r.n, r.from, r.started = k, 0, true
 		why := ErrMissing
 		if i == 0 {

@@ -276,7 +276,7 @@ func TestReaderMissing(t *testing.T) {
 	if len(errs) != 1 || !errors.Is(errs[0], ErrMissing) || errors.Is(errs[0], ErrPruned) || !errors.As(errs[0], &gone) {
 		t.Fatalf("errors %v", errs)
 	}
-	if gone.From != (record.Position{Segment: 2}) || gone.Oldest != (record.Position{Segment: 3, Offset: HeaderSize}) {
+	if gone.From != (record.Position{Segment: 2, Offset: HeaderSize}) || gone.Oldest != (record.Position{Segment: 3, Offset: HeaderSize}) {
 		t.Errorf("%+v", gone)
 	}
 	for _, part := range []string{"missing", "3:8192"} {

@@ -116,7 +116,8 @@ func (w *Writer) encode(h *record.Header, count int, key, value []byte, entries 
 		vec, err = w.buf.EncodeBatch(&w.cur.Frame, h, uint32(count), entries)
 	}
 	if err == nil && h.Size() > w.cur.MaxRecord {
-		err = &record.SizeError{What: "record", Size: h.Size(), Limit: w.cur.MaxRecord}
+		// In the caller's terms: what a record costs beyond is not his business.
+		err = &record.SizeError{What: "record", Size: h.Size() - record.Overhead, Limit: w.cur.MaxRecord - record.Overhead}
 	}
 	return vec, err
 }

@@ -144,8 +144,8 @@ func TestTooLong(t *testing.T) {
 	w := start(t, t.TempDir(), small, realSystem())
 	_, err := w.Append(record.Header{Kind: record.KindData}, nil, make([]byte, small.Limits.MaxRecord))
 	var size *record.SizeError
-	if !errors.As(err, &size) || size.Limit != small.Limits.MaxRecord {
-		t.Errorf("error %v, want a SizeError of limit %d", err, small.Limits.MaxRecord)
+	if !errors.As(err, &size) || size.Limit != small.Limits.MaxRecord-record.Overhead {
+		t.Errorf("error %v, want a SizeError of limit %d", err, small.Limits.MaxRecord-record.Overhead)
 	}
 	if ack := put(t, w, "next"); ack.Seq != 1 {
 		t.Errorf("a refused record has used up sequence 1")

@@ -154,7 +154,7 @@ func segmentNumbers(dir string) ([]uint64, error) {
 	var numbers []uint64
 	for _, name := range names {
 		digits, ok := strings.CutPrefix(name, "seg.")
-		if n, err := strconv.ParseUint(digits, 10, 28); ok && err == nil && n > 0 && name == fmt.Sprintf("seg.%09d", n) {
+		if n, err := strconv.ParseUint(digits, 10, 28); ok && err == nil && n > 0 && name == segmentName(n) {
 			numbers = append(numbers, n)
 		}
 	}
@@ -162,6 +162,8 @@ func segmentNumbers(dir string) ([]uint64, error) {
 	slices.Reverse(numbers)
 	return numbers, nil
 }
+
+func segmentName(n uint64) string { return fmt.Sprintf("seg.%09d", n) }
 
 // end writes what is left and decides how the command ends.
 func (r *reading) end(err error, exitStatus bool) error {

@@ -3,7 +3,10 @@ package jtoolcmd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -59,7 +62,9 @@ and nothing is left out.`,
 func (r *reading) tail(ctx context.Context, j *journal.Journal, n int, follow bool, cursorFile string, bar *progress) error {
 	next, err := journal.Position{}, fs.ErrNotExist
 	if cursorFile != "" {
-		next, err = readCursor(cursorFile)
+		if next, err = readCursor(cursorFile); err == nil {
+			err = r.checkCursor(j, cursorFile, next)
+		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		next, err = r.last(ctx, j, n)
@@ -96,6 +101,27 @@ func (r *reading) tail(ctx context.Context, j *journal.Journal, n int, follow bo
 		err = cerr // also if the reader of our output is gone: the cursor is what it has seen
 	}
 	return err
+}
+
+// checkCursor refuses a position that the journal has not reached: waiting for
+// it would leave out everything up to there. It is of another journal.
+func (r *reading) checkCursor(j *journal.Journal, cursorFile string, next journal.Position) error {
+	_, newest, err := j.SegmentRange()
+	if err != nil || next.Segment < newest || next.IsZero() {
+		return err
+	}
+	end := journal.Position{Segment: newest}
+	if newest > 0 {
+		st, err := os.Stat(filepath.Join(r.dir, segmentName(newest)))
+		if err != nil {
+			return nil // pruned meanwhile, so there is a newer one
+		}
+		end.Offset = st.Size()
+	}
+	if next.Segment == newest && next.Offset <= end.Offset {
+		return nil
+	}
+	return fmt.Errorf("cursor file %s: %v lies behind the end of the journal, %v; this is another journal, or it has lost its end; remove the file to begin anew", cursorFile, next, end)
 }
 
 // printed moves the cursor to next. What nobody has seen is not behind it.
