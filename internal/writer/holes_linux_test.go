@@ -135,6 +135,45 @@ func TestC11SleeperLinksPrunedNumber(t *testing.T) {
 	}
 }
 
+// C13: a batch is judged as one. A void one is appended again as a whole, and
+// none of its entries is there twice.
+func TestC13VoidBatch(t *testing.T) {
+	dir := t.TempDir()
+	w0 := start(t, dir, small, realSystem())
+	put(t, w0, "first")
+	w1 := start(t, dir, small, realSystem())
+	for { // up to the limit and not beyond the segment: nobody has rolled yet
+		if ack := put(t, w1, strings.Repeat("x", 700)); ack.End >= w1.cur.Limit {
+			break
+		}
+	}
+	var entries []byte
+	for _, value := range []string{"a", "b", "c"} {
+		var err error
+		if entries, err = record.AppendEntry(entries, record.KindData, 0, 1); err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, value...)
+	}
+	ack, err := w0.AppendBatch(record.Header{}, 3, [][]byte{entries})
+	if err != nil || ack.Position.Segment != 2 || ack.Seq != 2 {
+		t.Fatalf("%+v, %v", ack, err)
+	}
+	if next := put(t, w0, "last"); next.Seq != 5 {
+		t.Errorf("the record behind the batch has sequence %d", next.Seq)
+	}
+	values, damage := contents(t, dir)
+	batches := 0
+	for _, v := range values {
+		if strings.HasSuffix(v, string(entries)) {
+			batches++
+		}
+	}
+	if batches != 1 || len(damage) != 1 || damage[0] != record.Void {
+		t.Errorf("%d batches, damage %v", batches, damage)
+	}
+}
+
 // C15, C17: a process died in fdatasync. Who opened the segment after that must
 // not take the success of his own fdatasync for the truth; who opened it before
 // an earlier attempt that died neither.
