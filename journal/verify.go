@@ -52,6 +52,7 @@ type verifier struct {
 	// losses counts the stretches so far in which a record may have been lost.
 	losses      uint64
 	done, total int64
+	tail        int64 // bytes at the end that will never be a record
 }
 
 // writerState is a writer's report, and how many losses there had been when its
@@ -104,7 +105,7 @@ func (v *verifier) run(ctx context.Context) error {
 		case err == io.EOF:
 			v.report.End = r.Position()
 			if r.Segment() == v.end.Segment {
-				v.report.Pending = max(0, v.end.Size-max(r.Position().Offset, segment.HeaderSize))
+				v.report.Pending = max(0, v.end.Size-max(r.Position().Offset, segment.HeaderSize)-v.tail)
 			}
 			return nil
 		case err != nil:
@@ -118,6 +119,9 @@ func (v *verifier) run(ctx context.Context) error {
 			continue
 		case ev.Class != record.Whole:
 			v.damage(damageAt(r.Segment(), &ev))
+			if ev.From >= r.Position().Offset {
+				v.tail += ev.To - ev.From // behind the last position that can be read
+			}
 		default:
 			v.record(r.Segment(), &ev)
 		}

@@ -190,7 +190,7 @@ func docClasses(t *testing.T, d document) {
 	for _, c := range Classes {
 		want = append(want, c.String())
 	}
-	for _, row := range d.table(t, "### 6.3 The classes", "class | shape | meaning") {
+	for _, row := range d.table(t, "### 6.4 The classes", "class | shape | meaning") {
 		got = append(got, row[0])
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -61,6 +61,8 @@ type Reader struct {
 	idle    int       // looks without news
 	listed  time.Time // when the directory had changed last as it was listed and had nothing above n
 	started bool
+	judged  bool           // the end of the snapshot was looked at
+	tail    []record.Event // damage there that was not reported yet
 }
 
 // NewReader returns a reader. It must be closed.
@@ -104,6 +106,10 @@ func (r *Reader) Next(ev *record.Event) error {
 		if r.nextHeaderDamage(ev) {
 			return nil
 		}
+		if len(r.tail) > 0 {
+			*ev, r.tail = r.tail[0], r.tail[1:]
+			return nil
+		}
 		err := r.scan.Next(ev)
 		switch {
 		case err == nil && ev.Class != record.Whole && r.final:
@@ -131,7 +137,7 @@ func (r *Reader) proceed() (bool, error) {
 		return true, r.Close()
 	}
 	if r.opt.End != nil {
-		return false, io.EOF
+		return r.judgeEnd()
 	}
 	size, final := r.scan.Size(), r.final
 	if err := r.look(); err != nil {

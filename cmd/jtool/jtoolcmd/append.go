@@ -212,11 +212,25 @@ const longestPiece = 1 << 30
 
 // readWhole reads a file that is to become one record.
 func readWhole(path string) ([]byte, error) {
-	st, err := os.Stat(path)
-	if err == nil && st.Size() > longestPiece {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // only read from
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if st.Size() > longestPiece {
 		return nil, fmt.Errorf("%s: %w", path, &journal.SizeError{What: "file", Size: st.Size(), Limit: longestPiece})
 	}
-	return os.ReadFile(path)
+	b := bytes.NewBuffer(make([]byte, 0, st.Size()+bytes.MinRead))
+	// It may grow meanwhile, or be a device that never ends.
+	n, err := b.ReadFrom(io.LimitReader(f, longestPiece+1))
+	if err == nil && n > longestPiece {
+		err = fmt.Errorf("%s: %w", path, &journal.SizeError{What: "file", Size: n, Limit: longestPiece})
+	}
+	return b.Bytes(), err
 }
 
 // appendPieces calls put for each piece of standard input, until that ends or

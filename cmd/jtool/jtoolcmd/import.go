@@ -72,6 +72,9 @@ func (t *tool) sources(root, journalDir string) ([]source, error) {
 		return nil, err
 	}
 	key := filepath.ToSlash(root)
+	if !st.IsDir() && !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is neither a regular file nor a folder", root) // a pipe could keep us for ever
+	}
 	if !st.IsDir() {
 		return []source{{root, key}}, nil
 	}

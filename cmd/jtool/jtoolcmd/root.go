@@ -139,6 +139,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	}
 	root, t := newRoot(in, out, errOut)
 	root.SetArgs(args)
+	t.json = wantsJSON(args)
 	ctx, stop := t.untilSignal()
 	err := root.ExecuteContext(ctx)
 	stop()
@@ -158,7 +159,16 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 // commands an error in usage.
 func (t *tool) usageErrors(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {
+		if c.Name() == "help" {
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if found, _, err := root.Find(args); len(args) > 0 && (err != nil || found == root) {
+					return usagef("there is no command %q; jtool --help lists them", args[0])
+				}
+				return nil
+			}
+		}
 		if c.Name() != "completion" {
 			continue
 		}
@@ -169,6 +179,20 @@ func (t *tool) usageErrors(root *cobra.Command) {
 			shell.Args = exactArgs(0)
 		}
 	}
+}
+
+// wantsJSON reports whether --json is among args: an error in those in front of
+// it is to be told in JSON too.
+func wantsJSON(args []string) bool {
+	for _, arg := range args {
+		switch arg {
+		case "--json", "--json=true":
+			return true
+		case "--":
+			return false
+		}
+	}
+	return false
 }
 
 // untilSignal returns a context that the first signal to stop ends. A second

@@ -88,25 +88,32 @@ func (t *tool) lsCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			segments, err := j.Segments()
-			if err = errors.Join(err, j.Close()); err != nil {
+			segments, lerr := j.Segments()
+			if passable(lerr) {
+				lerr = &exitError{exitPartial, lerr.Error()}
+			}
+			if err := errors.Join(t.printSegments(segments), j.Close()); err != nil {
 				return err
 			}
-			w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-			for _, s := range segments {
-				if t.json {
-					if _, err := t.out.Write(appendLine(nil, segmentObject("segment", s))); err != nil {
-						return err
-					}
-					continue
-				}
-				state := "open"
-				if s.Sealed {
-					state = "sealed"
-				}
-				fmt.Fprintf(w, "%d\t%s\t%d\t%d\t%s\t%s\n", s.Number, s.Name, s.Size, s.Limit, stamp(s.Created), state)
-			}
-			return w.Flush()
+			return lerr
 		},
 	}
+}
+
+func (t *tool) printSegments(segments []journal.SegmentInfo) error {
+	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+	for _, s := range segments {
+		if t.json {
+			if _, err := t.out.Write(appendLine(nil, segmentObject("segment", s))); err != nil {
+				return err
+			}
+			continue
+		}
+		state := "open"
+		if s.Sealed {
+			state = "sealed"
+		}
+		fmt.Fprintf(w, "%d\t%s\t%d\t%d\t%s\t%s\n", s.Number, s.Name, s.Size, s.Limit, stamp(s.Created), state)
+	}
+	return w.Flush()
 }
