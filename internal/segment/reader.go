@@ -61,8 +61,9 @@ type Reader struct {
 	idle    int       // looks without news
 	listed  time.Time // when the directory had changed last as it was listed and had nothing above n
 	started bool
-	judged  bool           // the end of the snapshot was looked at
-	tail    []record.Event // damage there that was not reported yet
+	judged  bool            // the end of the snapshot was looked at
+	tail    *record.Scanner // finds the damage there again, to report it
+	tailEnd int64           // where that damage ends
 }
 
 // NewReader returns a reader. It must be closed.
@@ -106,9 +107,12 @@ func (r *Reader) Next(ev *record.Event) error {
 		if r.nextHeaderDamage(ev) {
 			return nil
 		}
-		if len(r.tail) > 0 {
-			*ev, r.tail = r.tail[0], r.tail[1:]
-			return nil
+		if r.tail != nil && r.tail.Offset() < r.tailEnd {
+			err := r.tail.Next(ev)
+			if err == io.EOF { // the file was cut off between the two passes
+				return io.EOF
+			}
+			return r.file.ErrorAt("read", r.tail.Offset(), err)
 		}
 		err := r.scan.Next(ev)
 		switch {

@@ -20,12 +20,17 @@ func (r *Reader) judgeEnd() (bool, error) {
 		return false, io.EOF
 	}
 	r.judged = true
-	s := record.NewScanner(r.file.F, record.ScannerOptions{
-		Frame: r.file.Frame, Limit: r.file.Limit, From: r.scan.Offset(), Reuse: true, BlockSize: r.opt.BlockSize,
-	})
-	// As if nothing could be added any more; of the verdicts only the one is
-	// used that does not depend on it.
-	s.See(r.scan.Size(), true)
+	// As if nothing could be added any more. Of the verdicts only corruption does
+	// not depend on that; what lies in front of it is dead with it, what lies
+	// behind it may still be the beginning of a record.
+	again := func() *record.Scanner {
+		s := record.NewScanner(r.file.F, record.ScannerOptions{
+			Frame: r.file.Frame, Limit: r.file.Limit, From: r.scan.Offset(), Reuse: true, BlockSize: r.opt.BlockSize,
+		})
+		s.See(r.scan.Size(), true)
+		return s
+	}
+	s := again()
 	for ev := (record.Event{}); s.Offset() < r.scan.Size(); {
 		err := s.Next(&ev)
 		if err == io.EOF {
@@ -35,11 +40,12 @@ func (r *Reader) judgeEnd() (bool, error) {
 			return false, r.file.ErrorAt("read", s.Offset(), err)
 		}
 		if ev.Class == record.Corruption {
-			r.tail = append(r.tail, ev)
+			r.tailEnd = ev.To
 		}
 	}
-	if len(r.tail) == 0 {
+	if r.tailEnd == 0 {
 		return false, io.EOF
 	}
+	r.tail = again() // a second pass, for there may be more pieces than memory
 	return true, nil
 }
