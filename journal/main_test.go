@@ -18,9 +18,7 @@ import (
 	"github.com/manypen/manypen/journal"
 )
 
-// Larger runs by hand: go test ./journal -run Processes -records 50000 -dirs
-// /mnt/a,/mnt/b and go test ./journal -run Killed -rounds 200. docs/TESTING.md
-// has the lines.
+// Larger runs by hand are made with these; docs/TESTING.md has the lines.
 var (
 	flagRecords = flag.Int("records", 300, "records each process appends in TestProcesses")
 	flagRounds  = flag.Int("rounds", 4, "rounds of TestKilledWriters")

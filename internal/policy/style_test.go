@@ -69,9 +69,7 @@ func TestLengths(t *testing.T) {
 // sleeps are the tests that may sleep, and why nothing they could wait for
 // would do. A test that sleeps until something has probably happened is slow on
 // a fast machine and wrong on a slow one.
-var sleeps = map[string]string{
-	"journal/sync_internal_test.go": "asks again and again whether the background sync has happened; nobody else tells",
-}
+var sleeps = map[string]string{}
 
 func TestNoSleeping(t *testing.T) {
 	used := make(map[string]bool)

@@ -17,7 +17,7 @@ import (
 	"github.com/manypen/manypen/record"
 )
 
-// step wants the next records of r to be these, and then nothing for now.
+// step wants the next records of r to be these, and then nothing.
 func step(t *testing.T, r *Reader, want ...string) {
 	t.Helper()
 	got, _, errs := all(t, r)
