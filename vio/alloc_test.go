@@ -41,7 +41,7 @@ func TestAllocs(t *testing.T) {
 		}
 		check("Appendv", func() (int64, error) { return Appendv(null, bufs) })
 		check("ReadvAt", func() (int64, error) { return ReadvAt(f, bufs, 7) })
-		check("ReadFullAt", func() (int64, error) { return ReadFullAt(f, bufs, 7) })
+		check("ReadvFullAt", func() (int64, error) { return ReadvFullAt(f, bufs, 7) })
 		check("Len", func() (int64, error) { n, _ := Len(bufs); return n, nil })
 	}
 }

@@ -72,7 +72,7 @@ func TestVectorUntouched(t *testing.T) {
 		if got := contents(t, f); string(got) != strings.Repeat(string(bytesBefore), 2) {
 			t.Errorf("%d pieces: file differs", count)
 		}
-		if _, err := ReadFullAt(f, bufs, 0); err != nil {
+		if _, err := ReadvFullAt(f, bufs, 0); err != nil {
 			t.Error(err)
 		}
 		for i := range bufs {
@@ -145,8 +145,8 @@ func TestTooLarge(t *testing.T) {
 		big := hugeSlice(mib, math.MaxInt)
 		_, err = Appendv(f, [][]byte{big, big})
 		wantError(t, err, "appendv", f, 0, math.MaxInt64, ErrTooLarge)
-		_, err = ReadFullAt(f, [][]byte{big, big}, 0)
-		wantError(t, err, "readfullat", f, 0, math.MaxInt64, ErrTooLarge)
+		_, err = ReadvFullAt(f, [][]byte{big, big}, 0)
+		wantError(t, err, "readvfullat", f, 0, math.MaxInt64, ErrTooLarge)
 	}
 	if got := string(contents(t, f)); got != "old" {
 		t.Errorf("file has %d bytes, want 3", len(got))
@@ -189,8 +189,8 @@ func TestUnusableFile(t *testing.T) {
 			wantError(t, err, "appendv", test.f, 0, int64(size), test.cause)
 			_, err = ReadvAt(test.f, bufs, 0)
 			wantError(t, err, "readvat", test.f, 0, int64(size), test.cause)
-			_, err = ReadFullAt(test.f, bufs, 0)
-			wantError(t, err, "readfullat", test.f, 0, int64(size), test.cause)
+			_, err = ReadvFullAt(test.f, bufs, 0)
+			wantError(t, err, "readvfullat", test.f, 0, int64(size), test.cause)
 		}
 	}
 }

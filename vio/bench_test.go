@@ -88,7 +88,7 @@ func BenchmarkReadvAt(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := ReadFullAt(f, bufs, 0); err != nil {
+				if _, err := ReadvFullAt(f, bufs, 0); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -27,7 +27,7 @@ func TestConcurrentClose(t *testing.T) {
 		work := []func() error{
 			func() error { return closedOr(Appendv(f, even(make([]byte, 40), 4))) },
 			func() error { return closedOr(Appendv(f, even(make([]byte, 40), 20))) },
-			func() error { return closedOr(ReadFullAt(f, even(make([]byte, 40), 4), 1)) },
+			func() error { return closedOr(ReadvFullAt(f, even(make([]byte, 40), 4), 1)) },
 		}
 		for _, call := range work {
 			started.Add(1)
@@ -82,7 +82,7 @@ func TestConcurrentReads(t *testing.T) {
 			for i := range 200 {
 				off := (g*4999 + i*331) % len(b)
 				got := make([]byte, 500)
-				n, err := ReadFullAt(f, even(got, 10), int64(off))
+				n, err := ReadvFullAt(f, even(got, 10), int64(off))
 				if string(got[:n]) != string(b[off:off+int(n)]) || err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 					t.Errorf("at %d: %d bytes, %v", off, n, err)
 				}

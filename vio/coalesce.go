@@ -1,4 +1,4 @@
-//go:build linux && !vio_portable
+//go:build (linux || darwin || freebsd || netbsd || openbsd || dragonfly || illumos) && !vio_portable
 
 package vio
 
@@ -16,9 +16,11 @@ const (
 	mergeBelow = 4 << 10
 )
 
-// coalesce sets s's iovecs to the bytes of bufs, which has more than MaxIovs
-// non-empty pieces.
-func (s *scratch) coalesce(bufs [][]byte, pieces int) {
+// coalesce sets s's iovecs to the bytes of v, which has more than MaxIovs
+// non-empty pieces and stands at its beginning.
+func (s *scratch) coalesce(v *vector) {
+	clear(s.iovs[:s.n]) // it may need fewer
+	bufs, pieces := v.bufs, v.pieces
 	limit := mergeBelow
 	n, copied := layout(bufs, pieces, limit, nil)
 	// This ends: p pieces of limit bytes or more make at most 2p+1 iovecs, and
@@ -40,6 +42,7 @@ func (s *scratch) coalesce(bufs [][]byte, pieces int) {
 func layout(bufs [][]byte, pieces, limit int, s *scratch) (n, copied int) {
 	var first []byte // of the pieces that the last iovec stands for
 	run := 0         // how many these are; 0 if none may be added
+	start := 0       // of their copy
 	for _, b := range bufs {
 		if len(b) == 0 {
 			continue
@@ -48,7 +51,7 @@ func layout(bufs [][]byte, pieces, limit int, s *scratch) (n, copied int) {
 		pieces-- // left now
 		if !merge || run == 0 {
 			if s != nil {
-				setIovec(&s.iovs[n], b)
+				setIov(&s.iovs[n], b)
 			}
 			n++
 			first, run = b, 0
@@ -58,23 +61,18 @@ func layout(bufs [][]byte, pieces, limit int, s *scratch) (n, copied int) {
 			continue
 		}
 		if run == 1 {
+			start = copied
 			copied += len(first)
 			if s != nil {
-				setIovec(&s.iovs[n-1], s.copyOf(first))
+				s.copies.b = append(s.copies.b, first...)
 			}
 		}
 		copied += len(b)
 		run++
 		if s != nil {
-			s.iovs[n-1].SetLen(int(s.iovs[n-1].Len) + len(s.copyOf(b)))
+			s.copies.b = append(s.copies.b, b...)
+			setIov(&s.iovs[n-1], s.copies.b[start:])
 		}
 	}
 	return n, copied
-}
-
-// copyOf appends b to the copies, which have room for it, and returns the copy.
-func (s *scratch) copyOf(b []byte) []byte {
-	start := len(s.copies.b)
-	s.copies.b = append(s.copies.b, b...)
-	return s.copies.b[start:]
 }

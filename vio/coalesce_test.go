@@ -83,7 +83,8 @@ func TestCoalesce(t *testing.T) {
 			b := pattern(sum(test.sizes), 5)
 			bufs := cut(b, test.sizes...)
 			s := getScratch()
-			s.coalesce(bufs, measure(bufs).pieces)
+			v := vectorOf(bufs)
+			s.coalesce(&v)
 			iovs := s.iovs[:s.n]
 			if s.n != test.iovs || inPlace(iovs, bufs) != test.inPlace {
 				t.Errorf("%d iovecs, %d in place, want %d, %d", s.n, inPlace(iovs, bufs), test.iovs, test.inPlace)
@@ -117,13 +118,13 @@ func TestCoalesceProperty(t *testing.T) {
 			off := i * 37 % (len(b) - n)
 			bufs = append(bufs, b[off:off+n])
 		}
-		v := measure(bufs)
+		v := vectorOf(bufs)
 		if v.pieces <= MaxIovs {
 			return
 		}
 		s := getScratch()
 		defer s.release()
-		s.coalesce(bufs, v.pieces)
+		s.coalesce(&v)
 		iovs := s.iovs[:s.n]
 		if s.n > MaxIovs {
 			t.Fatalf("%d iovecs", s.n)
@@ -153,7 +154,8 @@ func TestCoalesceProperty(t *testing.T) {
 func TestRelease(t *testing.T) {
 	bufs := even(make([]byte, 1500*4000), 1500)
 	s := getScratch()
-	s.coalesce(bufs, 1500)
+	v := vectorOf(bufs)
+	s.coalesce(&v)
 	copies := s.copies
 	if s.n == 0 || cap(copies.b) < maxPooled {
 		t.Fatalf("%d iovecs, %d bytes of copies: not the case to test", s.n, cap(copies.b))
@@ -176,7 +178,9 @@ func TestFillLimits(t *testing.T) {
 		bufs[i] = mib
 	}
 	var s scratch
-	if n := fill(s.iovs[:], bufs, 5); n != MaxIovs || s.iovs[0].Len != 1<<20-5 {
+	v := vectorOf(bufs)
+	v.skip = 5
+	if n := fill(s.iovs[:], &v); n != MaxIovs || s.iovs[0].Len != 1<<20-5 {
 		t.Errorf("%d iovecs, the first of %d bytes; want %d, %d", n, s.iovs[0].Len, MaxIovs, 1<<20-5)
 	}
 	big := make([][]byte, 2000)
@@ -184,7 +188,8 @@ func TestFillLimits(t *testing.T) {
 	for i := range big {
 		big[i] = all
 	}
-	n := fill(s.iovs[:], big, 0)
+	v = vectorOf(big)
+	n := fill(s.iovs[:], &v)
 	var total int64
 	for _, v := range s.iovs[:n] {
 		total += int64(v.Len)

@@ -1,28 +1,51 @@
 // Package vio is vectored file I/O: one system call writes or reads several
 // pieces of memory as if they were one. It works on [os.File], allocates
-// nothing per call, and stands on its own.
+// nothing per call, is safe against a Close in another goroutine, and stands on
+// its own.
 //
 // The use it is made for is a log. A record's header, key, value and checksum
 // are four pieces in four places; [Appendv] puts them at the end of an
 // [os.O_APPEND] file together, and other processes may append to the same file
 // at the same time.
 //
-//	function    system calls   one piece?        a short transfer returns
-//	Appendv     1 write(v)     see below         n, *Error: io.ErrShortWrite
-//	ReadvAt     1 preadv       no                n, nil; at the end 0, io.EOF
-//	ReadFullAt  1 or more      no                n, *Error: io.ErrUnexpectedEOF;
-//	                                             at the end 0, io.EOF
-//	Len         0
+//	function     system calls   one piece?  more than MaxIovs pieces
+//	Appendv      1 write(v)     see below   copied together, still one call
+//	Writev       1 write(v)     see below   the first MaxIovs
+//	WritevAt     1 pwritev      see below   the first MaxIovs
+//	WritevAll    1 or more      no          further calls
+//	WritevAllAt  1 or more      no          further calls
+//	Readv        1 readv        no          the first MaxIovs
+//	ReadvAt      1 preadv       no          the first MaxIovs
+//	ReadvFull    1 or more      no          further calls
+//	ReadvFullAt  1 or more      no          further calls
 //
-// A system call that a signal interrupted before it moved a byte is repeated
-// (EINTR), and so is one on a non-blocking pipe once the pipe is ready (EAGAIN);
-// both count as the one call of the table. A vector without any byte makes no
-// system call.
+//	function     a short transfer returns       more than MaxBytes
+//	Appendv      n, *Error: io.ErrShortWrite    ErrTooLarge, nothing written
+//	Writev…      n, *Error: io.ErrShortWrite    the first MaxBytes
+//	WritevAll…   goes on; n and the cause       further calls
+//	             if it cannot
+//	Readv…       n, nil; at the end 0, io.EOF   the first MaxBytes
+//	ReadvFull…   goes on; at the end            further calls
+//	             n, *Error: io.ErrUnexpectedEOF;
+//	             0, io.EOF if n is 0
+//
+// [ReadvFlags], [WritevFlags] and [AppendvFlags] take the flags of preadv2(2)
+// and pwritev2(2), such as [DSync], and tell what happens where the system
+// refuses one. [Len], [Advance], [Trim], [Split] and [Cursor] are for what is
+// left of a vector, [WriteAll] for writers that are no file, [SendFile] for
+// sockets and [CopyRange] for copies inside the kernel.
+//
+// n is what has been moved, with every error. A system call that a signal
+// interrupted before it moved a byte is repeated (EINTR), and so is one on a
+// non-blocking pipe once the pipe is ready (EAGAIN); both count as the one call
+// of the table. A non-blocking descriptor that cannot be waited for returns n
+// and EAGAIN. A vector without any byte makes no system call and no error, on
+// a full disk and a broken pipe too, but a nil or closed file is an error.
 //
 // # What one call promises
 //
 // "One piece" means that no other writer's bytes come between the bytes of one
-// Appendv. It does not mean that all of them arrive, nor that a reader sees
+// call. It does not mean that all of them arrive, nor that a reader sees
 // either none or all.
 //
 //	file                            one piece?
@@ -54,19 +77,36 @@
 //
 // # Memory
 //
-// The kernel reads and fills the pieces in place, with two exceptions: Appendv
-// copies a vector of more than eight pieces where this is faster (at most 64 KiB
-// in pieces of 1 KiB or less on average), and neighbours where it has more than
-// [MaxIovs] pieces. A piece that is paged out or mapped from a file is faulted
-// in while the inode's lock is held, which stops every other writer of the file
-// for so long; a mapped page that does not exist any more (the file was cut)
-// ends the transfer early or with EFAULT, or, if the piece is copied, raises
-// SIGBUS in this process.
+// The kernel reads and fills the pieces in place, with two exceptions. A vector
+// of more than eight pieces is copied where this is faster: up to 256 KiB a
+// call, in pieces of 1 KiB or less on average. And Appendv copies neighbours
+// where it has more than [MaxIovs] pieces. Pieces that were cut from one block,
+// and lie in it one behind the other, share an iovec in vectors of more than
+// eight, and in reads.
+//
+// A piece that is paged out or mapped from a file is faulted in while the
+// inode's lock is held, which stops every other writer of the file for so long;
+// a mapped page that does not exist any more (the file was cut) ends the
+// transfer early or with EFAULT, or, if the piece is copied, raises SIGBUS in
+// this process. After a read that ended early the pieces behind its n bytes are
+// as they were, on Linux; Windows may have filled the rest of a sector.
 //
 // # Systems
 //
-// Linux and Android use writev(2) and preadv(2). All other systems copy the
-// pieces into one buffer and make one plain write, or read into one buffer and
-// copy out. The promises stay, the copy costs memory as large as the vector.
-// The build tag vio_portable selects this implementation on Linux too.
+//	Linux, Android               writev(2) and its family, flags
+//	macOS, iOS, OpenBSD,         the same without flags, through the C library;
+//	  illumos                    more than eight pieces allocate
+//	FreeBSD, NetBSD, DragonFly   the same without flags, by number
+//	Windows                      WriteFileGather and ReadFileScatter at an offset,
+//	                             if file and pieces have the shape they need
+//	                             (FILE_FLAG_OVERLAPPED and NO_BUFFERING, aligned
+//	                             pages); else as the others
+//	others                       copied into one buffer and one plain write, or one
+//	                             read into a buffer and copied out
+//
+// The promises stay where pieces are copied; the copy costs memory as large as
+// the vector (the loops and the reads: 1 MiB). The build tag vio_portable
+// selects that implementation elsewhere too. On Windows a Close while other
+// goroutines use the file can wait for ever in Go 1.26 (os.File's own Read and
+// Write have it too): let them end first.
 package vio

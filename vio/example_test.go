@@ -48,7 +48,7 @@ func ExampleAppendv() {
 }
 
 // Reading back into the places where the parts are wanted.
-func ExampleReadFullAt() {
+func ExampleReadvFullAt() {
 	f, err := os.CreateTemp("", "vio")
 	if err != nil {
 		log.Fatal(err)
@@ -60,12 +60,12 @@ func ExampleReadFullAt() {
 	}
 
 	head, body := make([]byte, 4), make([]byte, 8)
-	n, err := vio.ReadFullAt(f, [][]byte{head, body}, 0)
+	n, err := vio.ReadvFullAt(f, [][]byte{head, body}, 0)
 	fmt.Printf("%d %v %q %q\n", n, err, head, body)
 
-	n, err = vio.ReadFullAt(f, [][]byte{head, body}, 15)
+	n, err = vio.ReadvFullAt(f, [][]byte{head, body}, 15)
 	fmt.Println(n, errors.Is(err, io.ErrUnexpectedEOF))
-	n, err = vio.ReadFullAt(f, [][]byte{head, body}, 100)
+	n, err = vio.ReadvFullAt(f, [][]byte{head, body}, 100)
 	fmt.Println(n, err)
 	// Output:
 	// 12 <nil> "head" ", then t"

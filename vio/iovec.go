@@ -1,22 +1,20 @@
-//go:build linux && !vio_portable
+//go:build (linux || darwin || freebsd || netbsd || openbsd || dragonfly || illumos) && !vio_portable
 
 package vio
 
 import (
+	"os"
 	"sync"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
-// fewIovs is how many iovecs stand on the stack; a longer vector takes them
-// from the pool. Eight is also what the kernel keeps on its own stack
-// (UIO_FASTIOV), and it covers a record of header, key, value and checksum.
-const fewIovs = 8
+// Eight iovecs stand on the stack (fewIovs); a longer vector takes them from the
+// pool. Eight is also what the kernel keeps on its own stack (UIO_FASTIOV), and
+// it covers a record of header, key, value and checksum.
 
 // scratch holds what a long vector needs during one call.
 type scratch struct {
-	iovs   [MaxIovs]unix.Iovec
+	iovs   [MaxIovs]iov
 	n      int     // iovecs in use
 	copies *buffer // merged pieces; nil if there are none
 }
@@ -37,32 +35,144 @@ func (s *scratch) release() {
 	scratches.Put(s)
 }
 
-// fill points iovs at the pieces of bufs, beginning at bufs[0][skip], and
-// returns how many it set. It stops where iovs or a call's bytes are used up,
-// which only a read reaches: a write has been measured before.
+// writeOnce writes the next bytes of v with one system call.
+func writeOnce(f *os.File, v *vector, p place, m mode) (int, error) {
+	if v.pieces <= fewIovs {
+		var few [fewIovs]iov
+		return sysWrite(f, few[:fill(few[:], v)], p)
+	}
+	s := getScratch()
+	// Deferred, for a piece that is a file mapping may fault while it is copied.
+	defer s.release()
+	switch n := s.set(v, m); {
+	case n > 0:
+		b := s.room(n)
+		setIov(&s.iovs[0], v.gather(b[:0], n))
+	case m == whole && v.pieces > MaxIovs && s.n == MaxIovs:
+		s.coalesce(v)
+	}
+	return sysWrite(f, s.iovs[:s.n], p)
+}
+
+// readOnce reads into the next bytes of v with one system call.
+func readOnce(f *os.File, v *vector, p place, m mode) (int, error) {
+	if v.pieces <= fewIovs {
+		var few [fewIovs]iov
+		return sysRead(f, few[:fillMerged(few[:], v)], p)
+	}
+	s := getScratch()
+	defer s.release()
+	n := s.set(v, m)
+	if n == 0 {
+		return sysRead(f, s.iovs[:s.n], p)
+	}
+	b := s.room(n)
+	setIov(&s.iovs[0], b)
+	n, err := sysRead(f, s.iovs[:1], p)
+	v.scatter(b[:n])
+	return n, err
+}
+
+// set points s at the next pieces of v. If they are better copied together it
+// returns how many bytes of them, and has set nothing. Best of all is a vector
+// that was cut from a block and needs few iovecs; the first two pieces tell
+// whether it is worth a look.
+func (s *scratch) set(v *vector, m mode) (copied int) {
+	n := v.copySize(m)
+	if n > 0 && !v.joined() {
+		return n
+	}
+	if s.n = fillMerged(s.iovs[:], v); n > 0 && s.n > fewIovs {
+		return n
+	}
+	return 0
+}
+
+// room takes n bytes of memory for a copy, which the first iovec will stand for.
+func (s *scratch) room(n int) []byte {
+	clear(s.iovs[:s.n])
+	s.n = 1
+	s.copies = getBuffer(n)
+	return s.copies.b[:n]
+}
+
+// joined reports whether the second of the next pieces follows the first in one
+// array.
+func (v *vector) joined() bool {
+	skip := v.skip
+	var first []byte
+	for _, b := range v.bufs {
+		b = b[skip:]
+		skip = 0
+		if len(b) > 0 && first != nil {
+			return follows(first, b)
+		}
+		if len(b) > 0 {
+			first = b
+		}
+	}
+	return false
+}
+
+// fill points iovs at the next pieces of v and returns how many it set. It
+// stops where iovs or a call's bytes are used up.
 //
 // Empty pieces take no iovec. They cost slots in the kernel, and code that
 // passes the first 1024 of a vector on as they are sees 0 bytes moved, and an
 // end of file that is none, if all of these are empty.
-func fill(iovs []unix.Iovec, bufs [][]byte, skip int) int {
-	k := 0
-	for room := maxCall; len(bufs) > 0 && k < len(iovs) && room > 0; bufs = bufs[1:] {
-		b := bufs[0][skip:]
+func fill(iovs []iov, v *vector) int {
+	k, skip, room := 0, v.skip, maxCall
+	for _, b := range v.bufs {
+		b = b[skip:]
 		skip = 0
 		if len(b) == 0 {
 			continue
 		}
-		if int64(len(b)) > room {
-			b = b[:room]
+		if k == len(iovs) || room == 0 {
+			break
 		}
-		setIovec(&iovs[k], b)
+		b = b[:min(int64(len(b)), room)]
+		setIov(&iovs[k], b)
 		room -= int64(len(b))
 		k++
 	}
 	return k
 }
 
-func setIovec(v *unix.Iovec, b []byte) {
-	v.Base = unsafe.SliceData(b)
-	v.SetLen(len(b))
+// fillMerged is fill with one iovec for neighbours that also are neighbours in
+// one array, as the pieces are that a program cuts from a block. The capacity
+// tells: memory that merely happens to be adjacent may belong to two objects,
+// and an iovec that begins in one would not keep the other alive.
+func fillMerged(iovs []iov, v *vector) int {
+	k, skip, room := 0, v.skip, maxCall
+	var last []byte
+	for _, b := range v.bufs {
+		b = b[skip:]
+		skip = 0
+		if len(b) == 0 {
+			continue
+		}
+		if room == 0 {
+			break
+		}
+		b = b[:min(int64(len(b)), room)]
+		if follows(last, b) {
+			last = last[:len(last)+len(b)]
+			setIov(&iovs[k-1], last)
+		} else {
+			if k == len(iovs) {
+				break
+			}
+			last = b
+			setIov(&iovs[k], b)
+			k++
+		}
+		room -= int64(len(b))
+	}
+	return k
+}
+
+// follows reports whether b begins where a ends, in the array of a.
+func follows(a, b []byte) bool {
+	return len(b) <= cap(a)-len(a) && unsafe.SliceData(a[len(a):]) == unsafe.SliceData(b)
 }

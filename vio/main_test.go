@@ -139,15 +139,15 @@ func appendAll(tb testing.TB, f *os.File, v [][]byte) {
 	}
 }
 
-// readBack checks that ReadFullAt finds want at off, in pieces of these sizes.
+// readBack checks that ReadvFullAt finds want at off, in pieces of these sizes.
 func readBack(tb testing.TB, f *os.File, want []byte, off int64, sizes ...int) {
 	tb.Helper()
 	got := make([]byte, len(want))
-	n, err := ReadFullAt(f, cut(got, sizes...), off)
+	n, err := ReadvFullAt(f, cut(got, sizes...), off)
 	if len(want) > 0 && (n != int64(len(want)) || err != nil) {
-		tb.Fatalf("ReadFullAt = %d, %v, want %d, nil", n, err, len(want))
+		tb.Fatalf("ReadvFullAt = %d, %v, want %d, nil", n, err, len(want))
 	}
 	if !bytes.Equal(got, want) {
-		tb.Fatalf("ReadFullAt at %d: bytes differ", off)
+		tb.Fatalf("ReadvFullAt at %d: bytes differ", off)
 	}
 }

@@ -39,7 +39,7 @@ func TestModel(t *testing.T) {
 				model = append(model, want...)
 			},
 			"read":      func(t *rapid.T) { modelRead(t, f, model, ReadvAt, false) },
-			"read full": func(t *rapid.T) { modelRead(t, f, model, ReadFullAt, true) },
+			"read full": func(t *rapid.T) { modelRead(t, f, model, ReadvFullAt, true) },
 			"": func(t *rapid.T) {
 				if fi, err := f.Stat(); err != nil || fi.Size() != int64(len(model)) {
 					t.Fatalf("file has %d bytes, %v, want %d", fi.Size(), err, len(model))

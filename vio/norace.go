@@ -1,8 +1,8 @@
-//go:build !race && linux && !vio_portable
+//go:build !(race && (linux || freebsd || netbsd || dragonfly)) && (linux || darwin || freebsd || netbsd || openbsd || dragonfly || illumos) && !vio_portable
 
 package vio
 
-import "golang.org/x/sys/unix"
+// The wrappers of x/sys tell the race detector themselves.
 
-func raceWrite([]unix.Iovec)     {}
-func raceRead([]unix.Iovec, int) {}
+func raceWrite([]iov)     {}
+func raceRead([]iov, int) {}

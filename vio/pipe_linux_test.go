@@ -55,8 +55,8 @@ func TestPipe(t *testing.T) {
 	}
 	_, err := ReadvAt(r, cut(got, 100), 0)
 	wantError(t, err, "readvat", r, 0, 300, syscall.ESPIPE)
-	_, err = ReadFullAt(r, cut(got, 100), 0)
-	wantError(t, err, "readfullat", r, 0, 300, syscall.ESPIPE)
+	_, err = ReadvFullAt(r, cut(got, 100), 0)
+	wantError(t, err, "readvfullat", r, 0, 300, syscall.ESPIPE)
 }
 
 // More than the pipe holds is a short write, and the rest is the caller's: a

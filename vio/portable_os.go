@@ -8,16 +8,26 @@ import (
 	"os"
 )
 
-// write is os.File.Write, which on these systems is one call for up to
-// MaxBytes: it would go on only after a write that was short without an error,
-// and neither system has such for files.
-func write(f *os.File, b []byte) (int, error) {
-	n, err := f.Write(b)
+// write is os.File.Write or WriteAt, which on these systems is one call for up
+// to MaxBytes: it would go on only after a write that was short without an
+// error, and neither system has such for files.
+func write(f *os.File, b []byte, p place) (n int, err error) {
+	if p.off == Current {
+		n, err = f.Write(b)
+	} else {
+		n, err = f.WriteAt(b, p.off)
+	}
 	return n, bare(err)
 }
 
-func readAt(f *os.File, b []byte, off int64) (int, error) {
-	n, err := f.ReadAt(b, off)
+// read is os.File.Read or ReadAt. The latter makes a second call where the first
+// came up short, and only there.
+func read(f *os.File, b []byte, p place) (n int, err error) {
+	if p.off == Current {
+		n, err = f.Read(b)
+	} else {
+		n, err = f.ReadAt(b, p.off)
+	}
 	if n > 0 || errors.Is(err, io.EOF) {
 		return n, nil // what is missing shows in the next read
 	}

@@ -1,4 +1,4 @@
-//go:build (!linux || vio_portable) && !windows && !plan9
+//go:build (!(linux || darwin || freebsd || netbsd || openbsd || dragonfly || illumos) || vio_portable) && !windows && !plan9
 
 package vio
 
@@ -7,40 +7,52 @@ import (
 	"syscall"
 )
 
-// write is one write(2). os.File.Write would not do: it completes a short
-// write with a second one.
-func write(f *os.File, b []byte) (n int, err error) {
+// write is one write(2) or pwrite(2). os.File.Write would not do: it completes
+// a short write with a second one.
+func write(f *os.File, b []byte, p place) (n int, err error) {
 	rc, err := f.SyscallConn()
 	if err != nil {
 		return 0, err
 	}
 	var cause error
-	err = rc.Write(func(fd uintptr) bool {
-		for {
-			n, cause = syscall.Write(int(fd), b)
-			if cause != syscall.EINTR {
-				return cause != syscall.EAGAIN
+	if p.off == Current {
+		err = rc.Write(func(fd uintptr) bool {
+			for n, cause = syscall.Write(int(fd), b); cause == syscall.EINTR; {
+				n, cause = syscall.Write(int(fd), b)
 			}
-		}
-	})
+			return cause != syscall.EAGAIN
+		})
+	} else {
+		err = rc.Control(func(fd uintptr) {
+			for n, cause = syscall.Pwrite(int(fd), b, p.off); cause == syscall.EINTR; {
+				n, cause = syscall.Pwrite(int(fd), b, p.off)
+			}
+		})
+	}
 	return result(f, n, err, cause)
 }
 
-// readAt is one pread(2).
-func readAt(f *os.File, b []byte, off int64) (n int, err error) {
+// read is one read(2) or pread(2).
+func read(f *os.File, b []byte, p place) (n int, err error) {
 	rc, err := f.SyscallConn()
 	if err != nil {
 		return 0, err
 	}
 	var cause error
-	err = rc.Control(func(fd uintptr) {
-		for {
-			n, cause = syscall.Pread(int(fd), b, off)
-			if cause != syscall.EINTR {
-				return
+	if p.off == Current {
+		err = rc.Read(func(fd uintptr) bool {
+			for n, cause = syscall.Read(int(fd), b); cause == syscall.EINTR; {
+				n, cause = syscall.Read(int(fd), b)
 			}
-		}
-	})
+			return cause != syscall.EAGAIN
+		})
+	} else {
+		err = rc.Control(func(fd uintptr) {
+			for n, cause = syscall.Pread(int(fd), b, p.off); cause == syscall.EINTR; {
+				n, cause = syscall.Pread(int(fd), b, p.off)
+			}
+		})
+	}
 	return result(f, n, err, cause)
 }
 

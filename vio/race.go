@@ -1,12 +1,10 @@
-//go:build race && linux && !vio_portable
+//go:build race && (linux || freebsd || netbsd || dragonfly) && !vio_portable
 
 package vio
 
 import (
 	"runtime"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
 // The race detector does not see what a raw system call touches, nor that who
@@ -17,7 +15,7 @@ var ioSync byte
 
 // raceWrite is called before the pieces are written: they are read now, and
 // whoever reads any file later is ordered behind.
-func raceWrite(iovs []unix.Iovec) {
+func raceWrite(iovs []iov) {
 	runtime.RaceReleaseMerge(unsafe.Pointer(&ioSync))
 	for i := range iovs {
 		runtime.RaceReadRange(unsafe.Pointer(iovs[i].Base), int(iovs[i].Len))
@@ -25,7 +23,7 @@ func raceWrite(iovs []unix.Iovec) {
 }
 
 // raceRead is called after n bytes have been read.
-func raceRead(iovs []unix.Iovec, n int) {
+func raceRead(iovs []iov, n int) {
 	for i := 0; n > 0; i++ {
 		m := min(n, int(iovs[i].Len))
 		runtime.RaceWriteRange(unsafe.Pointer(iovs[i].Base), m)

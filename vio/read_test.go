@@ -57,7 +57,7 @@ func TestReadvAt(t *testing.T) {
 	}
 }
 
-func TestReadFullAt(t *testing.T) {
+func TestReadvFullAt(t *testing.T) {
 	b := pattern(4<<20, 3)
 	f := tempFile(t, b)
 	readBack(t, f, b, 0)
@@ -71,28 +71,28 @@ func TestReadFullAt(t *testing.T) {
 
 	got := make([]byte, 3000)
 	for _, count := range []int{1, 3, 1500} {
-		n, err := ReadFullAt(f, even(got, count), int64(len(b)-1234))
+		n, err := ReadvFullAt(f, even(got, count), int64(len(b)-1234))
 		if n != 1234 || !bytes.Equal(got[:n], b[len(b)-1234:]) {
 			t.Errorf("%d pieces: n = %d, want 1234 and its bytes", count, n)
 		}
-		wantError(t, err, "readfullat", f, 1234, 3000, io.ErrUnexpectedEOF)
-		if n, err := ReadFullAt(f, even(got, count), int64(len(b))); n != 0 || err != io.EOF {
+		wantError(t, err, "readvfullat", f, 1234, 3000, io.ErrUnexpectedEOF)
+		if n, err := ReadvFullAt(f, even(got, count), int64(len(b))); n != 0 || err != io.EOF {
 			t.Errorf("%d pieces at the end: %d, %v, want 0, EOF", count, n, err)
 		}
 	}
-	if n, err := ReadFullAt(f, [][]byte{nil, {}}, int64(len(b))); n != 0 || err != nil {
+	if n, err := ReadvFullAt(f, [][]byte{nil, {}}, int64(len(b))); n != 0 || err != nil {
 		t.Errorf("empty vector at the end: %d, %v, want 0, nil", n, err)
 	}
 }
 
 // Pieces may share memory: the later one is filled later.
-func TestReadFullAtShared(t *testing.T) {
+func TestReadvFullAtShared(t *testing.T) {
 	b := pattern(100, 4)
 	f := tempFile(t, b)
 	got := make([]byte, 50)
-	n, err := ReadFullAt(f, [][]byte{got, got}, 0)
+	n, err := ReadvFullAt(f, [][]byte{got, got}, 0)
 	if n != 100 || err != nil || !bytes.Equal(got, b[50:]) {
-		t.Errorf("ReadFullAt = %d, %v into shared memory; want the later bytes to stay", n, err)
+		t.Errorf("ReadvFullAt = %d, %v into shared memory; want the later bytes to stay", n, err)
 	}
 }
 
@@ -102,8 +102,8 @@ func TestNegativeOffset(t *testing.T) {
 		want, _ := Len(bufs)
 		_, err := ReadvAt(f, bufs, -1)
 		wantError(t, err, "readvat", f, 0, want, syscall.EINVAL)
-		_, err = ReadFullAt(f, bufs, -1<<40)
-		wantError(t, err, "readfullat", f, 0, want, syscall.EINVAL)
+		_, err = ReadvFullAt(f, bufs, -1<<40)
+		wantError(t, err, "readvfullat", f, 0, want, syscall.EINVAL)
 	}
 }
 

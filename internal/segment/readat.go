@@ -67,6 +67,6 @@ func (s *File) body(off int64, h *record.Header, head []byte) ([]byte, error) {
 	if n == len(b) {
 		return b, nil
 	}
-	_, err := vio.ReadFullAt(s.F, [][]byte{b[n:]}, off+int64(n))
+	_, err := vio.ReadvFullAt(s.F, [][]byte{b[n:]}, off+int64(n))
 	return b, err
 }

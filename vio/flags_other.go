@@ -1,0 +1,29 @@
+//go:build !linux || vio_portable
+
+package vio
+
+import (
+	"errors"
+	"os"
+)
+
+func knownAnswers(*os.File) (answers, bool) { return answers{}, true }
+func answersFor(*os.File) answers           { return answers{} }
+func refused(error) bool                    { return false }
+func wouldWait(*os.File, place) error       { return nil }
+
+// syncAfter does for a write what the refused flags would have done. The os
+// package has no fdatasync.
+func syncAfter(f *os.File, _ Flags) error {
+	err := f.Sync()
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
+		return pe.Err // Error names the file
+	}
+	return err
+}
+
+// writeCall is every write that makes one system call.
+func writeCall(op string, f *os.File, bufs [][]byte, p place, m mode) (int64, error) {
+	v := vectorOf(bufs)
+	return writeVector(op, f, &v, p, m)
+}

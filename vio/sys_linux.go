@@ -1,0 +1,97 @@
+//go:build linux && !vio_portable
+
+package vio
+
+import (
+	"io"
+	"math/bits"
+	"os"
+
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func (c *call) write(fd uintptr) {
+	switch {
+	case c.place == (place{off: Current}):
+		c.vector(unix.SYS_WRITEV, fd)
+	case c.place.flags == 0:
+		c.positional(unix.SYS_PWRITEV, fd)
+	default:
+		c.positional(unix.SYS_PWRITEV2, fd)
+	}
+}
+
+func (c *call) read(fd uintptr) {
+	switch {
+	case c.place == (place{off: Current}):
+		c.vector(unix.SYS_READV, fd)
+	case c.place.flags == 0: // older than preadv2
+		c.positional(unix.SYS_PREADV, fd)
+	default:
+		c.positional(unix.SYS_PREADV2, fd)
+	}
+}
+
+func (c *call) vector(trap, fd uintptr) {
+	r, _, e := unix.Syscall(trap, fd, c.base(), uintptr(len(c.iovs)))
+	c.set(int(r), e)
+}
+
+// positional makes a call of preadv's family. preadv and pwritev take no flags
+// and do not look at the last argument.
+func (c *call) positional(trap, fd uintptr) {
+	lo, hi := splitOffset(c.place.off)
+	r, _, e := unix.Syscall6(trap, fd, c.base(), uintptr(len(c.iovs)), lo, hi, uintptr(c.place.flags))
+	c.set(int(r), e)
+}
+
+func (c *call) base() uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(c.iovs))) }
+
+// splitOffset returns off as the two longs of preadv(2), low one first whatever
+// the byte order (preadv(2), "C library/kernel differences"). The kernel puts
+// them together again by shifting the second up by the bits of a long; with 64
+// bits that leaves nothing of it, and it must be 0 here. The shift is in two
+// steps because on 64 bits it is by all the bits there are. For Current the
+// second must be all ones with 32 bits, and is looked at by nobody with 64.
+func splitOffset(off int64) (lo, hi uintptr) {
+	return uintptr(off), uintptr(uint64(off) >> (bits.UintSize - 1) >> 1)
+}
+
+// writeCall is every write that makes one system call. A vector of up to
+// fewIovs pieces at the file position, the record of a log, takes the shortest
+// way there is, all of it in this function: where the kernel clears the return
+// predictions against speculation attacks, each return from a deep stack costs
+// some 15 ns, and the write lock of RawConn.Write costs 15 more than Control
+// (docs/BENCHMARKS.md, "Around the call"). The kernel makes writers of one file
+// take turns anyway; only to wait for a pipe is the RawConn's way needed.
+func writeCall(op string, f *os.File, bufs [][]byte, p place, m mode) (int64, error) {
+	v := vectorOf(bufs)
+	if f == nil || v.pieces == 0 || v.pieces > fewIovs || v.left > maxCall || p != (place{off: Current}) {
+		return writeVector(op, f, &v, p, m)
+	}
+	var few [fewIovs]iov
+	iovs := few[:fill(few[:], &v)]
+	raceWrite(iovs)
+	rc, err := f.SyscallConn()
+	if err != nil {
+		return 0, newError(op, f, 0, v.left, err)
+	}
+	var n uintptr
+	errno := unix.EAGAIN
+	err = rc.Control(func(fd uintptr) {
+		n, _, errno = unix.Syscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&few)), uintptr(len(iovs)))
+	})
+	switch {
+	case err != nil:
+		return 0, newError(op, f, 0, v.left, connError(f, err, 0))
+	case errno == unix.EINTR || errno == unix.EAGAIN:
+		return writeVector(op, f, &v, p, m)
+	case errno != 0:
+		return 0, newError(op, f, 0, v.left, errno)
+	case int64(n) != v.left:
+		return int64(n), newError(op, f, int64(n), v.left, io.ErrShortWrite)
+	}
+	return int64(n), nil
+}
