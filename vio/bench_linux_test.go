@@ -5,67 +5,17 @@ package vio
 import (
 	"fmt"
 	"os"
-	"slices"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 func init() {
-	benchWriters = append(benchWriters, struct {
-		name  string
-		write func(f *os.File, bufs [][]byte) error
-	}{"xsys", func(f *os.File, bufs [][]byte) error {
+	benchWriters = append(benchWriters, benchWriter{"xsys", func(f *os.File, bufs [][]byte) error {
 		// EINVAL for more than 1024 pieces; not safe against Close.
 		_, err := unix.Writev(int(f.Fd()), bufs)
 		return err
 	}})
-}
-
-// inTurns runs each of the ways in turns of a few calls, so that what happens on
-// the machine meanwhile hits all of them, and reports the median of its turns in
-// ns per call, and the ratio of the first to each other.
-func inTurns(b *testing.B, f *os.File, calls int, names []string, ways []func() error) {
-	b.Helper()
-	times := make([][]float64, len(ways))
-	for b.Loop() {
-		for i, way := range ways {
-			if err := f.Truncate(0); err != nil { // a file that grows would measure the disk
-				b.Fatal(err)
-			}
-			start := time.Now()
-			for range calls {
-				if err := way(); err != nil {
-					b.Fatal(err)
-				}
-			}
-			times[i] = append(times[i], float64(time.Since(start))/float64(calls))
-		}
-	}
-	median := func(i int) float64 { slices.Sort(times[i]); return times[i][len(times[i])/2] }
-	for i, name := range names {
-		b.ReportMetric(median(i), name+"-ns")
-		if i > 0 {
-			b.ReportMetric(median(0)/median(i), names[0]+"/"+name)
-		}
-	}
-	b.ReportMetric(0, "ns/op") // of all ways together: it says nothing
-}
-
-// BenchmarkAgainstXsys sets Appendv against the wrapper of x/sys.
-func BenchmarkAgainstXsys(b *testing.B) {
-	for _, shape := range []struct{ pieces, size int }{{4, 16}, {4, 1 << 10}, {4, 64 << 10}, {64, 16}, {1024, 16}, {1024, 1 << 10}} {
-		b.Run(fmt.Sprintf("%dx%d", shape.pieces, shape.size), func(b *testing.B) {
-			f := tempFile(b, nil)
-			bufs := even(make([]byte, shape.pieces*shape.size), shape.pieces)
-			fd := int(f.Fd())
-			inTurns(b, f, max(1, 256/shape.pieces), []string{"vio", "xsys"}, []func() error{
-				func() error { _, err := Appendv(f, bufs); return err },
-				func() error { _, err := unix.Writev(fd, bufs); return err },
-			})
-		})
-	}
 }
 
 // BenchmarkCostCurve sets the three ways of a vector into the system call

@@ -1,23 +1,29 @@
 package vio
 
 import (
+	"bufio"
 	"fmt"
+	"net"
 	"os"
-	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 )
 
 var benchShapes = []struct{ pieces, size int }{
-	{4, 16}, {4, 1 << 10}, {64, 16}, {64, 1 << 10},
-	{1024, 16}, {1024, 1 << 10}, {1500, 16}, {1500, 1 << 10},
+	{4, 16}, {4, 1 << 10}, {4, 64 << 10}, {64, 16}, {64, 1 << 10}, {64, 64 << 10},
+	{1024, 16}, {1024, 1 << 10}, {1024, 64 << 10},
+}
+
+type benchWriter struct {
+	name  string
+	write func(f *os.File, bufs [][]byte) error
 }
 
 // benchWriters are the ways to append a vector that are compared. bench_linux
-// adds the system call wrapper of x/sys.
-var benchWriters = []struct {
-	name  string
-	write func(f *os.File, bufs [][]byte) error
-}{
+// adds the system call wrapper of x/sys. bufio and net.Buffers make several
+// calls, so that another process can write between them.
+var benchWriters = []benchWriter{
 	{"vio", func(f *os.File, bufs [][]byte) error {
 		_, err := Appendv(f, bufs)
 		return err
@@ -33,50 +39,75 @@ var benchWriters = []struct {
 			return err
 		}
 	}()},
-}
-
-// BenchmarkAppend writes to a file and to the null device. The latter costs
-// the kernel almost nothing and so shows what the caller's side costs.
-func BenchmarkAppend(b *testing.B) {
-	for _, target := range []string{"null", "file"} {
-		for _, shape := range benchShapes {
-			bufs := even(make([]byte, shape.pieces*shape.size), shape.pieces)
-			for _, w := range benchWriters {
-				name := fmt.Sprintf("%s/%dx%d/%s", target, shape.pieces, shape.size, w.name)
-				b.Run(name, func(b *testing.B) { benchAppend(b, target, bufs, w.write) })
+	{"bufio", func() func(f *os.File, bufs [][]byte) error {
+		w := bufio.NewWriterSize(nil, 64<<10)
+		return func(f *os.File, bufs [][]byte) error {
+			w.Reset(f)
+			for _, piece := range bufs {
+				if _, err := w.Write(piece); err != nil {
+					return err
+				}
 			}
+			return w.Flush()
 		}
+	}()},
+	{"netbuffers", func() func(f *os.File, bufs [][]byte) error {
+		var v net.Buffers // WriteTo consumes it
+		return func(f *os.File, bufs [][]byte) error {
+			v = append(v[:0], bufs...)
+			consumed := v
+			_, err := consumed.WriteTo(f)
+			return err
+		}
+	}()},
+}
+
+// BenchmarkAppend sets the ways to append a vector against each other.
+func BenchmarkAppend(b *testing.B) {
+	for _, shape := range benchShapes {
+		b.Run(fmt.Sprintf("%dx%d", shape.pieces, shape.size), func(b *testing.B) {
+			f := tempFile(b, nil)
+			bufs := even(make([]byte, shape.pieces*shape.size), shape.pieces)
+			var names []string
+			var ways []func() error
+			for _, w := range benchWriters {
+				names = append(names, w.name)
+				ways = append(ways, func() error { return w.write(f, bufs) })
+			}
+			calls := min(256/shape.pieces, 16<<20/(shape.pieces*shape.size))
+			inTurns(b, f, max(1, calls), names, ways)
+		})
 	}
 }
 
-func benchAppend(b *testing.B, target string, bufs [][]byte, write func(*os.File, [][]byte) error) {
-	path := os.DevNull
-	if target == "file" {
-		path = filepath.Join(b.TempDir(), "file")
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer f.Close()
-	total, _ := Len(bufs)
-	b.SetBytes(total)
-	b.ReportAllocs()
-	var size int64
+// inTurns runs each of the ways in turns of a few calls, so that what happens on
+// the machine meanwhile hits all of them, and reports the median of its turns in
+// ns per call, and the ratio of the first to each other.
+func inTurns(b *testing.B, f *os.File, calls int, names []string, ways []func() error) {
+	b.Helper()
+	times := make([][]float64, len(ways))
 	for b.Loop() {
-		if err := write(f, bufs); err != nil {
-			b.Skip(err)
-		}
-		// A file that grows without end would measure the disk.
-		if size += total; size > 64<<20 && target == "file" {
-			b.StopTimer()
-			if err := f.Truncate(0); err != nil {
+		for i, way := range ways {
+			if err := f.Truncate(0); err != nil { // a file that grows would measure the disk
 				b.Fatal(err)
 			}
-			size = 0
-			b.StartTimer()
+			start := time.Now()
+			for range calls {
+				if err := way(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			times[i] = append(times[i], float64(time.Since(start))/float64(calls))
 		}
 	}
+	median := func(i int) float64 { slices.Sort(times[i]); return times[i][len(times[i])/2] }
+	for i, name := range names {
+		b.ReportMetric(median(i), name+"-ns")
+		if i > 0 {
+			b.ReportMetric(median(0)/median(i), names[0]+"/"+name)
+		}
+	}
+	b.ReportMetric(0, "ns/op") // of all ways together: it says nothing
 }
 
 func BenchmarkReadvAt(b *testing.B) {

@@ -44,13 +44,6 @@ func sizesOf(size, count int) []int {
 	return sizes
 }
 
-func sum(sizes []int) (n int) {
-	for _, size := range sizes {
-		n += size
-	}
-	return n
-}
-
 func TestCoalesce(t *testing.T) {
 	join := func(parts ...[]int) (all []int) {
 		for _, p := range parts {

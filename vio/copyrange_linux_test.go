@@ -3,7 +3,6 @@ package vio
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"os/signal"
 	"strings"
 	"testing"
@@ -134,11 +133,7 @@ func TestCopyRangeAppendLater(t *testing.T) {
 func TestCopyRangeLimit(t *testing.T) {
 	const env, limit = "VIO_TEST_COPYRANGE", 1 << 20
 	if os.Getenv(env) == "" {
-		exe, err := os.Executable()
-		if err != nil {
-			t.Skip(err)
-		}
-		cmd := exec.Command(exe, "-test.run=^TestCopyRangeLimit$")
+		cmd := again(t, "-test.run=^TestCopyRangeLimit$")
 		cmd.Env = append(os.Environ(), env+"=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)

@@ -24,6 +24,5 @@ func syncAfter(f *os.File, _ Flags) error {
 
 // writeCall is every write that makes one system call.
 func writeCall(op string, f *os.File, bufs [][]byte, p place, m mode) (int64, error) {
-	v := vectorOf(bufs)
-	return writeVector(op, f, &v, p, m)
+	return writeSlow(op, f, bufs, p, m)
 }

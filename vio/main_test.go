@@ -35,13 +35,24 @@ func TestMain(m *testing.M) {
 // child returns the command that runs role in another process.
 func child(t *testing.T, role string, args ...string) *exec.Cmd {
 	t.Helper()
+	cmd := again(t, args...)
+	cmd.Env = append(os.Environ(), childEnv+"="+role)
+	return cmd
+}
+
+// again returns the command that runs this binary once more, through the program
+// in VIO_TEST_RUNNER if that is set: the kernel may not run the binaries of
+// another architecture by itself.
+func again(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Skip("no executable to run again:", err)
 	}
-	cmd := exec.Command(exe, args...)
-	cmd.Env = append(os.Environ(), childEnv+"="+role)
-	return cmd
+	if runner := os.Getenv("VIO_TEST_RUNNER"); runner != "" {
+		exe, args = runner, append([]string{os.Args[0]}, args...)
+	}
+	return exec.Command(exe, args...)
 }
 
 func runChild(t *testing.T, role string, args ...string) {
@@ -150,4 +161,11 @@ func readBack(tb testing.TB, f *os.File, want []byte, off int64, sizes ...int) {
 	if !bytes.Equal(got, want) {
 		tb.Fatalf("ReadvFullAt at %d: bytes differ", off)
 	}
+}
+
+func sum(sizes []int) (n int) {
+	for _, size := range sizes {
+		n += size
+	}
+	return n
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -22,8 +23,14 @@ func sendControl[T any](tb testing.TB, s syscall.Conn, fn func(fd int) (T, error
 		tb.Fatal(err)
 	}
 	var v T
-	if cerr := rc.Control(func(fd uintptr) { v, err = fn(int(fd)) }); cerr != nil || err != nil {
-		tb.Fatal(cerr, err)
+	if cerr := rc.Control(func(fd uintptr) { v, err = fn(int(fd)) }); cerr != nil {
+		tb.Fatal(cerr)
+	}
+	if errors.Is(err, unix.ENOSYS) {
+		tb.Skip("the kernel cannot tell:", err) // qemu-user
+	}
+	if err != nil {
+		tb.Fatal(err)
 	}
 	return v
 }
@@ -65,6 +72,9 @@ func TestSendFilePackets(t *testing.T) {
 			if counts[len(counts)-1] == test.packets {
 				break
 			}
+		}
+		if slices.Max(counts) == 0 {
+			t.Skip("the kernel does not count segments") // qemu-user
 		}
 		if got := counts[len(counts)-1]; got != test.packets {
 			t.Errorf("%d bytes of the file: packets %v, want %d", test.n, counts, test.packets)

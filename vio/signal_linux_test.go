@@ -3,6 +3,7 @@
 package vio
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -66,16 +67,58 @@ func eintrChild([]string) error {
 	if err != nil {
 		return err
 	}
-	return inStorm(func() error {
-		n, err := Appendv(w, [][]byte{piece, piece, piece, piece})
-		if n != 40 || err != nil {
-			return fmt.Errorf("Appendv = %d, %v, want 40, nil", n, err)
-		}
-		return nil
+	err = inStorm(func() error {
+		return wantAll("Appendv", 40)(Appendv(w, [][]byte{piece, piece, piece, piece}))
 	}, func() error {
 		_, err := io.ReadFull(r, make([]byte, room))
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return loopsInStorm(r, w, room)
+}
+
+// loopsInStorm writes and reads three times what the pipe holds; 40 bytes are in
+// it at the beginning.
+func loopsInStorm(r, w *os.File, room int) error {
+	data := pattern(3*room, 31)
+	got := make([]byte, 40+len(data))
+	err := inStorm(func() error {
+		return wantAll("WritevAll", int64(len(data)))(WritevAll(w, even(data, 40)))
+	}, func() error {
+		_, err := io.ReadFull(r, got)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(got[40:], data) {
+		return errors.New("WritevAll: other bytes arrive")
+	}
+	clear(got)
+	err = inStorm(func() error {
+		return wantAll("ReadvFull", int64(len(data)))(ReadvFull(r, even(got[:len(data)], 40)))
+	}, func() error {
+		_, err := w.Write(data)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(got[:len(data)], data) {
+		return errors.New("ReadvFull: other bytes arrive")
+	}
+	return nil
+}
+
+func wantAll(name string, want int64) func(n int64, err error) error {
+	return func(n int64, err error) error {
+		if n != want || err != nil {
+			return fmt.Errorf("%s = %d, %v, want %d, nil", name, n, err, want)
+		}
+		return nil
+	}
 }
 
 // inStorm runs block on a thread of its own and sends that thread signal after

@@ -67,16 +67,27 @@ func splitOffset(off int64) (lo, hi uintptr) {
 // (docs/BENCHMARKS.md, "Around the call"). The kernel makes writers of one file
 // take turns anyway; only to wait for a pipe is the RawConn's way needed.
 func writeCall(op string, f *os.File, bufs [][]byte, p place, m mode) (int64, error) {
-	v := vectorOf(bufs)
-	if f == nil || v.pieces == 0 || v.pieces > fewIovs || v.left > maxCall || p != (place{off: Current}) {
-		return writeVector(op, f, &v, p, m)
-	}
 	var few [fewIovs]iov
-	iovs := few[:fill(few[:], &v)]
+	var total uint64 // the sum of two ints, one of them small, cannot overflow
+	k := 0
+	for _, b := range bufs {
+		if len(b) == 0 {
+			continue
+		}
+		if total += uint64(len(b)); k == fewIovs || total > uint64(maxCall) {
+			return writeSlow(op, f, bufs, p, m)
+		}
+		setIov(&few[k], b)
+		k++
+	}
+	if f == nil || k == 0 || p != (place{off: Current}) {
+		return writeSlow(op, f, bufs, p, m)
+	}
+	want, iovs := int64(total), few[:k]
 	raceWrite(iovs)
 	rc, err := f.SyscallConn()
 	if err != nil {
-		return 0, newError(op, f, 0, v.left, err)
+		return 0, newError(op, f, 0, want, err)
 	}
 	var n uintptr
 	errno := unix.EAGAIN
@@ -85,13 +96,13 @@ func writeCall(op string, f *os.File, bufs [][]byte, p place, m mode) (int64, er
 	})
 	switch {
 	case err != nil:
-		return 0, newError(op, f, 0, v.left, connError(f, err, 0))
+		return 0, newError(op, f, 0, want, connError(f, err, 0))
 	case errno == unix.EINTR || errno == unix.EAGAIN:
-		return writeVector(op, f, &v, p, m)
+		return writeSlow(op, f, bufs, p, m)
 	case errno != 0:
-		return 0, newError(op, f, 0, v.left, errno)
-	case int64(n) != v.left:
-		return int64(n), newError(op, f, int64(n), v.left, io.ErrShortWrite)
+		return 0, newError(op, f, 0, want, errno)
+	case int64(n) != want:
+		return int64(n), newError(op, f, int64(n), want, io.ErrShortWrite)
 	}
 	return int64(n), nil
 }

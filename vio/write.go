@@ -105,8 +105,9 @@ func Appendv(f *os.File, bufs [][]byte) (n int64, err error) {
 	return writeCall("appendv", f, bufs, place{off: Current}, whole)
 }
 
-// writeVector is writeCall once the vector is measured.
-func writeVector(op string, f *os.File, v *vector, p place, m mode) (int64, error) {
+// writeSlow is writeCall for every vector, file and place.
+func writeSlow(op string, f *os.File, bufs [][]byte, p place, m mode) (int64, error) {
+	v := vectorOf(bufs)
 	switch {
 	case m == whole && (!v.ok || v.left > maxCall):
 		return 0, newError(op, f, 0, v.left, ErrTooLarge)
@@ -115,7 +116,7 @@ func writeVector(op string, f *os.File, v *vector, p place, m mode) (int64, erro
 	case v.left == 0:
 		return 0, openError(op, f)
 	}
-	n, err := writeFlagged(f, v, p, m)
+	n, err := writeFlagged(f, &v, p, m)
 	if err == nil && int64(n) != v.left {
 		err = io.ErrShortWrite
 	}
