@@ -32,7 +32,14 @@ func (j *Journal) Append(key, value []byte) (Position, error) {
 
 // AppendAck is Append, and tells the sequence of the record too.
 func (j *Journal) AppendAck(key, value []byte) (Ack, error) {
-	return j.appendOne(KindData, key, value)
+	return j.appendOne(KindData, key, value, j.opt.Sync == SyncAlways)
+}
+
+// AppendSync is AppendAck under SyncAlways, whatever the policy of the handle
+// is: one record waits for the disk, and others need not. What lies in front of
+// it in the journal is durable then too, whoever appended it.
+func (j *Journal) AppendSync(key, value []byte) (Ack, error) {
+	return j.appendOne(KindData, key, value, true)
 }
 
 // Delete appends a tombstone of key: Get will not find it any more. Records in
@@ -41,26 +48,36 @@ func (j *Journal) Delete(key []byte) (Position, error) {
 	if len(key) == 0 {
 		return Position{}, ErrEmptyKey
 	}
-	ack, err := j.appendOne(KindDelete, key, nil)
+	ack, err := j.appendOne(KindDelete, key, nil, j.opt.Sync == SyncAlways)
 	return ack.Position, err
 }
 
-func (j *Journal) appendOne(kind Kind, key, value []byte) (Ack, error) {
+func (j *Journal) appendOne(kind Kind, key, value []byte, durable bool) (Ack, error) {
 	if err := j.writable(); err != nil {
 		return Ack{}, err
 	}
-	if j.opt.Sync == SyncAlways {
+	if durable {
 		j.durable.RLock()
 		defer j.durable.RUnlock()
 	}
 	h := record.Header{Kind: kind, Time: time.Now().UnixNano()}
-	return j.acknowledge(j.w.Append(h, key, value))
+	a, err := j.w.Append(h, key, value)
+	return j.acknowledge(a, err, durable)
 }
 
 // AppendBatch appends all entries of b as one record: readers see all of them
 // or none, whatever happens. It returns the position of the first. The batch
 // can be used again after Reset.
 func (j *Journal) AppendBatch(b *Batch) (Position, error) {
+	return j.appendBatch(b, j.opt.Sync == SyncAlways)
+}
+
+// AppendBatchSync is to AppendBatch what AppendSync is to Append.
+func (j *Journal) AppendBatchSync(b *Batch) (Position, error) {
+	return j.appendBatch(b, true)
+}
+
+func (j *Journal) appendBatch(b *Batch, durable bool) (Position, error) {
 	if err := j.writable(); err != nil {
 		return Position{}, err
 	}
@@ -68,22 +85,22 @@ func (j *Journal) AppendBatch(b *Batch) (Position, error) {
 	if err != nil {
 		return Position{}, err
 	}
-	if j.opt.Sync == SyncAlways {
+	if durable {
 		j.durable.RLock()
 		defer j.durable.RUnlock()
 	}
 	h := record.Header{Time: time.Now().UnixNano()}
-	ack, err := j.acknowledge(j.w.AppendBatch(h, b.Len(), entries))
+	a, err := j.w.AppendBatch(h, b.Len(), entries)
+	ack, err := j.acknowledge(a, err, durable)
 	return ack.Position, err
 }
 
-// acknowledge makes the record durable if the policy asks for it.
-func (j *Journal) acknowledge(a writer.Ack, err error) (Ack, error) {
-	if err != nil {
+// acknowledge makes the record durable if that is asked for.
+func (j *Journal) acknowledge(a writer.Ack, err error, durable bool) (Ack, error) {
+	switch {
+	case err != nil:
 		return Ack{}, err
-	}
-	switch j.opt.Sync {
-	case SyncAlways:
+	case durable:
 		if err := j.w.SyncTo(a.Pos()); err != nil {
 			// The record is in the journal, whatever kept it from the disk.
 			if !errors.Is(err, ErrOutcomeUnknown) {
@@ -91,7 +108,7 @@ func (j *Journal) acknowledge(a writer.Ack, err error) (Ack, error) {
 			}
 			return Ack{}, err
 		}
-	case SyncInterval:
+	case j.opt.Sync == SyncInterval:
 		j.dirty.Store(true)
 	}
 	return Ack{a.Position, a.Seq}, nil

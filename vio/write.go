@@ -100,7 +100,8 @@ func WritevAllAt(f *os.File, bufs [][]byte, off int64) (n int64, err error) {
 // with any method of f and from several goroutines; their calls do not mix
 // where the table of the package documentation says "one piece". If f is
 // closed meanwhile, a call that has started is finished first, and one that
-// has not gets [os.ErrClosed].
+// has not gets [os.ErrClosed]. A write deadline counts while Appendv waits for a
+// pipe, not before.
 func Appendv(f *os.File, bufs [][]byte) (n int64, err error) {
 	return writeCall("appendv", f, bufs, place{off: Current}, whole)
 }
