@@ -92,13 +92,13 @@ func (c *Cursor) Read(p []byte) (int, error) {
 // does, moves c behind what was written, and returns its number. After an error
 // another WriteTo, to w or to another writer, goes on at that place.
 func (c *Cursor) WriteTo(w io.Writer) (int64, error) {
+	if f, ok := w.(*os.File); ok {
+		return c.writeFile(f)
+	}
 	if err := c.usable(); err != nil || c.v.left == 0 {
 		return 0, err
 	}
-	switch w := w.(type) {
-	case *os.File:
-		return c.writeFile(w)
-	case VectorWriter:
+	if w, ok := w.(VectorWriter); ok {
 		views := getViews()
 		defer putViews(views)
 		return c.v.transfer(func(int64) (int, error) {
@@ -108,8 +108,8 @@ func (c *Cursor) WriteTo(w io.Writer) (int64, error) {
 		})
 	}
 	return c.v.transfer(func(int64) (int, error) {
-		n := c.v.copySize(all)
-		if n == 0 || c.v.pieces == 1 {
+		n, pieces := c.v.prefix(copyTotal)
+		if pieces == 1 || n > pieces*copyMean {
 			b := c.v.next()
 			n, err := w.Write(b)
 			return wrote(int64(n), len(b), err)
@@ -140,13 +140,14 @@ func wrote(n int64, want int, err error) (int, error) {
 // pieces at once, other readers piece by piece. After an error another ReadFrom
 // goes on at the place reached.
 func (c *Cursor) ReadFrom(r io.Reader) (int64, error) {
+	if f, ok := r.(*os.File); ok {
+		return c.readFile(f)
+	}
 	if err := c.usable(); err != nil || c.v.left == 0 {
 		return 0, err
 	}
 	var read func() (n int64, room int, err error)
 	switch r := r.(type) {
-	case *os.File:
-		return c.readFile(r)
 	case VectorReader:
 		views := getViews()
 		defer putViews(views)
@@ -188,8 +189,8 @@ func readSome(read func() (n int64, room int, err error)) (int, error) {
 }
 
 func (c *Cursor) writeFile(f *os.File) (int64, error) {
-	if f == nil {
-		return 0, newError("writevall", f, 0, c.v.left, os.ErrInvalid)
+	if done, err := c.checkFile("writevall", f); done {
+		return 0, err
 	}
 	want := c.v.left
 	n, err := c.v.transfer(func(int64) (int, error) {
@@ -205,8 +206,8 @@ func (c *Cursor) writeFile(f *os.File) (int64, error) {
 }
 
 func (c *Cursor) readFile(f *os.File) (int64, error) {
-	if f == nil {
-		return 0, newError("readvfull", f, 0, c.v.left, os.ErrInvalid)
+	if done, err := c.checkFile("readvfull", f); done {
+		return 0, err
 	}
 	want := c.v.left
 	n, err := c.v.transfer(func(int64) (int, error) {
@@ -216,6 +217,19 @@ func (c *Cursor) readFile(f *os.File) (int64, error) {
 		return n, newError("readvfull", f, n, want, err)
 	}
 	return n, nil
+}
+
+// checkFile reports whether a transfer with f is over before it begins.
+func (c *Cursor) checkFile(op string, f *os.File) (done bool, err error) {
+	switch {
+	case c.usable() != nil:
+		return true, newError(op, f, 0, c.v.left, ErrTooLarge)
+	case f == nil:
+		return true, newError(op, f, 0, c.v.left, os.ErrInvalid)
+	case c.v.left == 0:
+		return true, openError(op, f)
+	}
+	return false, nil
 }
 
 func (c *Cursor) usable() error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"testing/iotest"
 )
@@ -179,12 +180,30 @@ func TestCursorLiars(t *testing.T) {
 func TestWriteAllCalls(t *testing.T) {
 	calls := 0
 	count := writerFunc(func(p []byte) (int, error) { calls++; return len(p), nil })
-	for _, test := range []struct{ pieces, size, most int }{{64, 16, 1}, {1024, 16, 1}, {4, 5000, 4}, {20, 5000, 20}} {
+	for _, test := range []struct{ pieces, size, most int }{{4, 16, 1}, {8, 1, 1}, {64, 16, 1}, {1024, 16, 1}, {4, 5000, 4}, {20, 5000, 20}} {
 		calls = 0
 		n, err := WriteAll(count, even(make([]byte, test.pieces*test.size), test.pieces))
 		if n != int64(test.pieces*test.size) || err != nil || calls > test.most {
 			t.Errorf("%d of %d: %d, %v, %d calls", test.pieces, test.size, n, err, calls)
 		}
+	}
+}
+
+// A file that is nil or closed is an error for an empty vector too, as it is for
+// WritevAll.
+func TestCursorBadFile(t *testing.T) {
+	closed := plainFile(t, nil)
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, bufs := range [][][]byte{nil, {[]byte("x")}} {
+		want, _ := Len(bufs)
+		_, err := WriteAll(closed, bufs)
+		wantError(t, err, "writevall", closed, 0, want, os.ErrClosed)
+		_, err = WriteAll((*os.File)(nil), bufs)
+		wantError(t, err, "writevall", nil, 0, want, os.ErrInvalid)
+		_, err = NewCursor(bufs).ReadFrom(closed)
+		wantError(t, err, "readvfull", closed, 0, want, os.ErrClosed)
 	}
 }
 

@@ -10,12 +10,12 @@
 //
 //	function     system calls   one piece?  more than MaxIovs pieces
 //	Appendv      1 write(v)     see below   copied together, still one call
-//	Writev       1 write(v)     see below   the first MaxIovs
-//	WritevAt     1 pwritev      see below   the first MaxIovs
+//	Writev       1 write(v)     see below   the first MaxIovs, or more
+//	WritevAt     1 pwritev      see below   the first MaxIovs, or more
 //	WritevAll    1 or more      no          further calls
 //	WritevAllAt  1 or more      no          further calls
-//	Readv        1 readv        no          the first MaxIovs
-//	ReadvAt      1 preadv       no          the first MaxIovs
+//	Readv        1 readv        no          the first MaxIovs, or more
+//	ReadvAt      1 preadv       no          the first MaxIovs, or more
 //	ReadvFull    1 or more      no          further calls
 //	ReadvFullAt  1 or more      no          further calls
 //

@@ -83,7 +83,7 @@ func TestSupported(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again := answersFor(f)
+		again, _ := answersFor(f)
 		if again.read != read || again.write != write {
 			t.Errorf("second answer %v, %v, first %v, %v", again.read, again.write, read, write)
 		}
@@ -178,5 +178,75 @@ func TestNoWaitPipe(t *testing.T) {
 	}
 	if n, err := WritevFlags(w, [][]byte{{1}, {2}}, Current, NoWait); n != 2 || err != nil {
 		t.Errorf("pipe with room: %d, %v", n, err)
+	}
+}
+
+// What a file is not asked, or cannot answer, must not be held against it: the
+// flags work as before the question.
+func TestSupportedHarmless(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	calls := map[string]func() (int64, error){
+		"DSync":           func() (int64, error) { return WritevFlags(w, cut([]byte("ab"), 1), Current, DSync) },
+		"Sync, DontCache": func() (int64, error) { return WritevFlags(w, cut([]byte("ab"), 1), Current, Sync|DontCache) },
+		"Append":          func() (int64, error) { return AppendvFlags(w, cut([]byte("ab"), 1), Append) },
+		"NoWait":          func() (int64, error) { return WritevFlags(w, cut([]byte("ab"), 1), Current, NoWait) },
+	}
+	before := map[string]error{}
+	for round := range 2 {
+		for name, call := range calls {
+			n, err := call()
+			if round == 0 {
+				before[name] = err
+			}
+			if (err == nil) != (before[name] == nil) || n != 2 && err == nil || n != 0 && err != nil {
+				t.Errorf("round %d, %s: %d, %v, before %v", round, name, n, err, before[name])
+			}
+		}
+		if read, write, err := Supported(w); read != 0 || write != 0 || err != nil {
+			t.Errorf("Supported: %v, %v, %v", read, write, err)
+		}
+	}
+	if before["DSync"] != nil {
+		t.Errorf("DSync to a pipe: %v", before["DSync"])
+	}
+}
+
+// With O_DIRECT a transfer of one byte fails for its size, not for its flags.
+func TestSupportedDirect(t *testing.T) {
+	plain := plainFile(t, make([]byte, 8192))
+	f, err := os.OpenFile(plain.Name(), os.O_RDWR|unix.O_DIRECT, 0)
+	if err != nil {
+		t.Skip("no O_DIRECT here:", err)
+	}
+	defer f.Close()
+	_, wantWrite, err := Supported(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, write, err := Supported(f)
+	if err != nil || write&(DSync|Append|NoAppend) != wantWrite&(DSync|Append|NoAppend) {
+		t.Errorf("Supported = %v, %v, without O_DIRECT %v", write, err, wantWrite)
+	}
+}
+
+// With Append and an offset the position stays, unless the flag is refused.
+func TestAppendFlagPosition(t *testing.T) {
+	f := plainFile(t, []byte("0123456789"))
+	if _, write, err := Supported(f); err != nil || write&Append == 0 {
+		t.Skip("no such flag here")
+	}
+	if n, err := WritevFlags(f, cut([]byte("ab"), 1), 0, Append); n != 2 || err != nil {
+		t.Fatalf("%d, %v", n, err)
+	}
+	if pos := position(t, f); pos != 0 {
+		t.Errorf("position %d, want 0", pos)
+	}
+	if got := string(contents(t, f)); got != "0123456789ab" {
+		t.Errorf("file has %q", got)
 	}
 }

@@ -76,7 +76,8 @@ func ReadvFlags(f *os.File, bufs [][]byte, off int64, flags Flags) (n int64, err
 // WritevFlags is [WritevAt], or with off == [Current] [Writev], with flags.
 // Unknown flags, and Append together with NoAppend, are refused with EINVAL.
 //
-// With Append off is ignored. If DSync or Sync are refused and the write is
+// With Append the bytes go to the end, and off says only whether the position
+// goes along (Current) or stays; where the flag is refused it goes along. If DSync or Sync are refused and the write is
 // done but its synchronisation fails, n is what was written and err is the
 // cause: the bytes are in the file, and nothing is known of the disk. Do not
 // call it again to be sure: after such an error the kernel takes the pages for
@@ -102,14 +103,11 @@ func badWriteFlags(flags Flags) bool {
 	return flags&^writeFlags != 0 || flags&Append != 0 && flags&NoAppend != 0
 }
 
-// writePlace is the place of a write at off. With Append the offset does not
-// matter; any other write to an offset asks for NoAppend, since without it Linux
-// would append to a file that is open with O_APPEND (pwrite(2), BUGS).
+// writePlace is the place of a write at off. Without Append a write to an offset
+// asks for NoAppend, since Linux would append to a file that is open with
+// O_APPEND (pwrite(2), BUGS).
 func writePlace(off int64, flags Flags) place {
-	switch {
-	case flags&Append != 0:
-		off = Current
-	case off != Current:
+	if off != Current && flags&Append == 0 {
 		flags |= NoAppend
 	}
 	return place{off, flags}
@@ -120,9 +118,10 @@ func writePlace(off int64, flags Flags) place {
 // names. It is an error if f is nil or closed.
 //
 // The answer is found by trying each flag once with a transfer that cannot move
-// a byte, and kept as long as f is. A write that moves nothing may still set the
-// modification time. Only for regular files is there such a transfer; for
-// others the answer is none, though a call with flags may succeed. Atomic
+// a byte, and kept as long as f is. To the kernel it is a write all the same: it
+// may set the modification time and clear the set-user-ID bit. Only for regular
+// files is there such a transfer; for others the answer is none, though a call
+// with flags may succeed. Atomic
 // depends on length and offset as well: what is told is whether f can have it
 // at all.
 func Supported(f *os.File) (read, write Flags, err error) {
@@ -132,7 +131,7 @@ func Supported(f *os.File) (read, write Flags, err error) {
 	if err := checkOpen(f); err != nil {
 		return 0, 0, newError("supported", f, 0, 0, err)
 	}
-	a := answersFor(f)
+	a, _ := answersFor(f)
 	return a.read, a.write, nil
 }
 
@@ -151,7 +150,15 @@ func writeFlagged(f *os.File, v *vector, p place, m mode) (int, error) {
 	if !refused(err) {
 		return n, err
 	}
-	return writeReduced(f, v, p, m, p.flags&^answersFor(f).write)
+	a, ok := answersFor(f)
+	if !ok {
+		// Which one is refused is not to be had; those that can be left out go
+		// first.
+		if n, err = writeReduced(f, v, p, m, p.flags&(HiPri|DontCache)); !refused(err) {
+			return n, err
+		}
+	}
+	return writeReduced(f, v, p, m, p.flags&^a.write)
 }
 
 // writeReduced writes without the flags that are missing.
@@ -168,6 +175,8 @@ func writeReduced(f *os.File, v *vector, p place, m mode, missing Flags) (int, e
 			return 0, ErrAppendMode
 		case !appends && missing&Append != 0:
 			return 0, errors.ErrUnsupported
+		case missing&Append != 0:
+			p.off = Current // where O_APPEND finds the end on every system
 		}
 	}
 	p.flags &^= missing
@@ -183,16 +192,20 @@ func readFlagged(f *os.File, v *vector, p place, m mode) (int, error) {
 	if p.flags == 0 {
 		return readOnce(f, v, p, m)
 	}
-	missing := Flags(0)
-	a, known := knownAnswers(f)
-	if known {
-		missing = p.flags &^ a.read
+	if a, ok := knownAnswers(f); ok {
+		return readReduced(f, v, p, m, p.flags&^a.read)
 	}
-	n, err := readReduced(f, v, p, m, missing)
-	if known || !refused(err) {
+	n, err := readReduced(f, v, p, m, 0)
+	if !refused(err) {
 		return n, err
 	}
-	return readReduced(f, v, p, m, p.flags&^answersFor(f).read)
+	a, ok := answersFor(f)
+	if !ok {
+		if n, err = readReduced(f, v, p, m, p.flags&(HiPri|DontCache)); !refused(err) {
+			return n, err
+		}
+	}
+	return readReduced(f, v, p, m, p.flags&^a.read)
 }
 
 func readReduced(f *os.File, v *vector, p place, m mode, missing Flags) (int, error) {

@@ -3,11 +3,11 @@
 package vio
 
 import (
+	"io"
 	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"weak"
 
 	"golang.org/x/sys/unix"
@@ -32,17 +32,21 @@ func knownAnswers(f *os.File) (answers, bool) {
 	return a.(answers), true
 }
 
-func answersFor(f *os.File) answers {
+// answersFor asks if that was not done yet. Only a regular file can be asked,
+// and ok is false for others.
+func answersFor(f *os.File) (a answers, ok bool) {
 	if a, ok := knownAnswers(f); ok {
-		return a
+		return a, true
 	}
-	a := probe(f)
+	if a, ok = probe(f); !ok {
+		return a, false
+	}
 	key := weak.Make(f)
 	if _, there := probed.LoadOrStore(key, a); !there {
 		runtime.AddCleanup(f, func(key weak.Pointer[os.File]) { probed.Delete(key) }, key)
 	}
 	anyProbed.Store(true)
-	return a
+	return a, true
 }
 
 // refused reports whether the kernel knows the call and not the flags, or not
@@ -56,54 +60,48 @@ var unreadable = sync.OnceValues(func() ([]byte, error) {
 	return unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON)
 })
 
-func probe(f *os.File) (a answers) {
-	fi, err := f.Stat()
-	if err != nil || !fi.Mode().IsRegular() {
-		return a // a transfer on a pipe or device could wait, or do something
+func probe(f *os.File) (a answers, ok bool) {
+	if !isRegular(f) {
+		return a, false // a transfer on a pipe or device could wait, or do something
 	}
 	page, err := unreadable()
 	if err != nil {
-		return a
+		return a, false
 	}
 	rc, err := f.SyscallConn()
 	if err != nil {
-		return a
+		return a, false
 	}
 	iovs := make([]iov, 1)
 	setIov(&iovs[0], page[:1])
-	// An error means that f is closed: then nothing is supported.
 	err = rc.Control(func(fd uintptr) {
 		for bit := HiPri; bit <= DontCache; bit <<= 1 {
 			c := call{iovs: iovs, place: place{0, bit}}
-			if bit&readFlags != 0 {
-				c.positional(unix.SYS_PREADV2, fd)
-				if accepted(c.errno) {
-					a.read |= bit
-				}
+			if bit&readFlags != 0 && c.accepted(unix.SYS_PREADV2, fd) {
+				a.read |= bit
 			}
-			if bit == Atomic {
-				if atomicWrites(fd) {
-					a.write |= bit
-				}
-				continue
-			}
-			c.positional(unix.SYS_PWRITEV2, fd)
-			if accepted(c.errno) {
+			if bit == Atomic && atomicWrites(fd) || bit != Atomic && c.accepted(unix.SYS_PWRITEV2, fd) {
 				a.write |= bit
 			}
 		}
 	})
-	if err != nil {
-		return answers{}
-	}
-	return a
+	return a, err == nil
 }
 
-// accepted tells from the answer to a transfer that cannot succeed whether its
-// flags were accepted. 0 is a read at the end of the file, EAGAIN one that would
-// have to wait. A file that is not open in this direction gives EBADF.
-func accepted(errno syscall.Errno) bool {
-	return errno == 0 || errno == unix.EFAULT || errno == unix.EAGAIN
+// accepted makes a transfer that cannot succeed and tells from the answer
+// whether its flags were accepted. The kernel looks at them before anything else
+// (kiocb_set_rw_flags), but for the direction that the file is open in: an
+// answer about memory, alignment, room or time says that they were.
+func (c *call) accepted(trap, fd uintptr) bool {
+	for c.positional(trap, fd); c.errno == unix.EINTR; {
+		c.positional(trap, fd)
+	}
+	return !refused(c.errno) && c.errno != unix.EBADF
+}
+
+func isRegular(f *os.File) bool {
+	fi, err := f.Stat()
+	return err == nil && fi.Mode().IsRegular()
 }
 
 // atomicWrites reports whether the file can have Atomic writes: the file system
@@ -122,7 +120,15 @@ func atomicWrites(fd uintptr) bool {
 // return 0 for it in the middle of a file (readv(2), BUGS).
 func wouldWait(f *os.File, p place) error {
 	fi, err := f.Stat()
-	if err == nil && fi.Mode().IsRegular() && p.off != Current && p.off < fi.Size() {
+	if err != nil || !fi.Mode().IsRegular() {
+		return nil
+	}
+	if p.off == Current {
+		if p.off, err = f.Seek(0, io.SeekCurrent); err != nil {
+			return nil
+		}
+	}
+	if p.off < fi.Size() {
 		return unix.EAGAIN
 	}
 	return nil
@@ -146,6 +152,9 @@ func syncAfter(f *os.File, missing Flags) error {
 	})
 	if err != nil {
 		return os.ErrClosed // Control fails for nothing else
+	}
+	if cause == unix.EINVAL && !isRegular(f) {
+		return nil // nothing to sync, as DSync on a pipe does nothing
 	}
 	return cause
 }

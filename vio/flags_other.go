@@ -8,7 +8,7 @@ import (
 )
 
 func knownAnswers(*os.File) (answers, bool) { return answers{}, true }
-func answersFor(*os.File) answers           { return answers{} }
+func answersFor(*os.File) (answers, bool)   { return answers{}, true }
 func refused(error) bool                    { return false }
 func wouldWait(*os.File, place) error       { return nil }
 
@@ -16,6 +16,12 @@ func wouldWait(*os.File, place) error       { return nil }
 // package has no fdatasync.
 func syncAfter(f *os.File, _ Flags) error {
 	err := f.Sync()
+	if err != nil {
+		// A pipe has nothing to sync, and says so in ways that differ.
+		if fi, serr := f.Stat(); serr == nil && !fi.Mode().IsRegular() {
+			return nil
+		}
+	}
 	if pe, ok := errors.AsType[*os.PathError](err); ok {
 		return pe.Err // Error names the file
 	}

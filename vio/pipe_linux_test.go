@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -158,4 +159,39 @@ func TestCannotWait(t *testing.T) {
 	appendAll(t, w, [][]byte{make([]byte, room)})
 	_, err = Appendv(w, [][]byte{{1}})
 	wantError(t, err, "appendv", w, 0, 1, syscall.EAGAIN)
+}
+
+// A record does not land inside what another goroutine writes to the pipe with
+// os.File.Write, which takes many system calls for it.
+func TestPipeTurns(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	const big = 4 << 20
+	written := make(chan error, 1)
+	got := make(chan []byte, 1)
+	go func() { b, err := io.ReadAll(r); written <- err; got <- b }()
+	var both sync.WaitGroup
+	both.Add(2)
+	go func() {
+		defer both.Done()
+		if _, err := w.Write(bytes.Repeat([]byte{'.'}, big)); err != nil {
+			t.Error(err)
+		}
+	}()
+	go func() {
+		defer both.Done()
+		if n, err := Appendv(w, even(bytes.Repeat([]byte{'x'}, 800), 8)); n != 800 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+	}()
+	both.Wait()
+	if err := errors.Join(w.Close(), <-written); err != nil {
+		t.Fatal(err)
+	}
+	if b := <-got; len(b) != big+800 || b[0] != 'x' && b[len(b)-1] != 'x' {
+		t.Errorf("%d bytes, the record is inside the other write", len(b))
+	}
 }

@@ -11,8 +11,9 @@ import (
 //
 // Readv may return fewer bytes than [Len](bufs) with a nil error. It does so
 // near the end of the file, on a pipe, and wherever the system does, and it
-// fills at most [MaxIovs] non-empty pieces and [MaxBytes] bytes in one call
-// (where the system has no vectored call: 1 MiB or one piece). It returns 0,
+// fills no more in one call than the first [MaxIovs] non-empty pieces, or more
+// where these are small or lie in one block, and [MaxBytes] bytes (where the
+// system has no vectored call: 1 MiB or one piece). It returns 0,
 // io.EOF only if bufs has room and f has no byte left. Use [ReadvFull] to have
 // everything.
 //

@@ -186,6 +186,7 @@ func (c *pageCall) run(proc *windows.LazyProc, h windows.Handle, total uint32) (
 		}
 		return 0, true, errno
 	}
+	c.moved = 0 // not that of an earlier call, should the next one fail
 	err = windows.GetOverlappedResult(h, &c.overlapped, &c.moved, true)
 	runtime.KeepAlive(c) // and with it the pieces
 	if err == windows.ERROR_HANDLE_EOF {

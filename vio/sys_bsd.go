@@ -37,14 +37,12 @@ func (c *call) read(fd uintptr) {
 }
 
 func (c *call) vector(trap, fd uintptr) {
-	r, _, e := unix.Syscall(trap, fd, c.base(), uintptr(len(c.iovs)))
+	r, _, e := unix.Syscall(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.iovs))), uintptr(len(c.iovs)))
 	c.set(int(r), syscall.Errno(e))
 }
 
 func (c *call) positional(trap, fd uintptr) {
 	a := offsetArgs(runtime.GOOS, runtime.GOARCH, c.place.off)
-	r, _, e := unix.Syscall6(trap, fd, c.base(), uintptr(len(c.iovs)), a[0], a[1], a[2])
+	r, _, e := unix.Syscall6(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.iovs))), uintptr(len(c.iovs)), a[0], a[1], a[2])
 	c.set(int(r), syscall.Errno(e))
 }
-
-func (c *call) base() uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(c.iovs))) }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/bits"
 	"os"
+	"syscall"
 
 	"unsafe"
 
@@ -35,7 +36,7 @@ func (c *call) read(fd uintptr) {
 }
 
 func (c *call) vector(trap, fd uintptr) {
-	r, _, e := unix.Syscall(trap, fd, c.base(), uintptr(len(c.iovs)))
+	r, _, e := unix.Syscall(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.iovs))), uintptr(len(c.iovs)))
 	c.set(int(r), e)
 }
 
@@ -43,11 +44,10 @@ func (c *call) vector(trap, fd uintptr) {
 // and do not look at the last argument.
 func (c *call) positional(trap, fd uintptr) {
 	lo, hi := splitOffset(c.place.off)
-	r, _, e := unix.Syscall6(trap, fd, c.base(), uintptr(len(c.iovs)), lo, hi, uintptr(c.place.flags))
+	r, _, e := unix.Syscall6(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.iovs))), uintptr(len(c.iovs)),
+		lo, hi, uintptr(c.place.flags))
 	c.set(int(r), e)
 }
-
-func (c *call) base() uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(c.iovs))) }
 
 // splitOffset returns off as the two longs of preadv(2), low one first whatever
 // the byte order (preadv(2), "C library/kernel differences"). The kernel puts
@@ -63,9 +63,7 @@ func splitOffset(off int64) (lo, hi uintptr) {
 // fewIovs pieces at the file position, the record of a log, takes the shortest
 // way there is, all of it in this function: where the kernel clears the return
 // predictions against speculation attacks, each return from a deep stack costs
-// some 15 ns, and the write lock of RawConn.Write costs 15 more than Control
-// (docs/BENCHMARKS.md, "Around the call"). The kernel makes writers of one file
-// take turns anyway; only to wait for a pipe is the RawConn's way needed.
+// some 15 ns (docs/BENCHMARKS.md, "Around the call"). Otherwise it is sysWrite.
 func writeCall(op string, f *os.File, bufs [][]byte, p place, m mode) (int64, error) {
 	var few [fewIovs]iov
 	var total uint64 // the sum of two ints, one of them small, cannot overflow
@@ -90,15 +88,18 @@ func writeCall(op string, f *os.File, bufs [][]byte, p place, m mode) (int64, er
 		return 0, newError(op, f, 0, want, err)
 	}
 	var n uintptr
-	errno := unix.EAGAIN
-	err = rc.Control(func(fd uintptr) {
-		n, _, errno = unix.Syscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&few)), uintptr(len(iovs)))
+	var errno syscall.Errno
+	err = rc.Write(func(fd uintptr) bool {
+		for {
+			n, _, errno = unix.Syscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&few)), uintptr(len(iovs)))
+			if errno != unix.EINTR {
+				return errno != unix.EAGAIN
+			}
+		}
 	})
 	switch {
 	case err != nil:
-		return 0, newError(op, f, 0, want, connError(f, err, 0))
-	case errno == unix.EINTR || errno == unix.EAGAIN:
-		return writeSlow(op, f, bufs, p, m)
+		return 0, newError(op, f, 0, want, connError(f, err, errno))
 	case errno != 0:
 		return 0, newError(op, f, 0, want, errno)
 	case int64(n) != want:

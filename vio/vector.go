@@ -116,7 +116,9 @@ func vectorOf(bufs [][]byte) vector {
 // advance steps over the next n bytes, which are at most what is left, and
 // over empty pieces behind them.
 func (v *vector) advance(n int64) {
-	v.left -= n
+	if v.ok {
+		v.left -= n
+	}
 	for len(v.bufs) > 0 {
 		rest := int64(len(v.bufs[0]) - v.skip)
 		if n < rest {

@@ -25,8 +25,8 @@ var ErrAppendMode = errors.New("the file is open with os.O_APPEND, which ignores
 // and returns the number of bytes written.
 //
 // A nil error means that n is [Len](bufs). Writev takes no more than one call
-// does, which is the first [MaxIovs] non-empty pieces and [MaxBytes] bytes, and
-// the system may take less: then n tells how much, and the error is an [*Error]
+// does, which is the first [MaxIovs] non-empty pieces at least and [MaxBytes]
+// bytes at most, and the system may take less: then n tells how much, and the error is an [*Error]
 // wrapping [io.ErrShortWrite]. Any other error comes with n == 0. Use [Appendv]
 // if one call must do, and [WritevAll] if all must be written.
 //
@@ -100,8 +100,7 @@ func WritevAllAt(f *os.File, bufs [][]byte, off int64) (n int64, err error) {
 // with any method of f and from several goroutines; their calls do not mix
 // where the table of the package documentation says "one piece". If f is
 // closed meanwhile, a call that has started is finished first, and one that
-// has not gets [os.ErrClosed]. A write deadline counts while Appendv waits for a
-// pipe, not before.
+// has not gets [os.ErrClosed]; so does one that waits for a pipe.
 func Appendv(f *os.File, bufs [][]byte) (n int64, err error) {
 	return writeCall("appendv", f, bufs, place{off: Current}, whole)
 }
