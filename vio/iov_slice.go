@@ -7,5 +7,3 @@ package vio
 type iov = []byte
 
 func setIov(v *iov, b []byte) { *v = b }
-
-func iovLen(v *iov) int { return len(*v) }

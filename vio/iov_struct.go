@@ -15,5 +15,3 @@ func setIov(v *iov, b []byte) {
 	v.Base = unsafe.SliceData(b)
 	v.SetLen(len(b))
 }
-
-func iovLen(v *iov) int { return int(v.Len) }

@@ -88,6 +88,25 @@ func (s *scratch) set(v *vector, m mode) (copied int) {
 	return 0
 }
 
+// copySize returns how many of the next bytes are better copied together, or
+// 0. If the mode wants one call for all, it is all or nothing.
+func (v *vector) copySize(m mode) int {
+	if v.pieces <= fewIovs {
+		return 0
+	}
+	bytes, pieces := int(min(v.left, copyTotal)), v.pieces
+	if v.left > copyTotal {
+		if m != all {
+			return 0
+		}
+		bytes, pieces = v.prefix(copyTotal)
+	}
+	if bytes > pieces*copyMean {
+		return 0
+	}
+	return bytes
+}
+
 // room takes n bytes of memory for a copy, which the first iovec will stand for.
 func (s *scratch) room(n int) []byte {
 	clear(s.iovs[:s.n])

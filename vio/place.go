@@ -39,22 +39,3 @@ const (
 	copyMean  = 1 << 10
 	copyTotal = 256 << 10
 )
-
-// copySize returns how many of the next bytes are better copied together, or
-// 0. If the mode wants one call for all, it is all or nothing.
-func (v *vector) copySize(m mode) int {
-	if v.pieces <= fewIovs {
-		return 0
-	}
-	bytes, pieces := int(min(v.left, copyTotal)), v.pieces
-	if v.left > copyTotal {
-		if m != all {
-			return 0
-		}
-		bytes, pieces = v.prefix(copyTotal)
-	}
-	if bytes > pieces*copyMean {
-		return 0
-	}
-	return bytes
-}

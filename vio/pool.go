@@ -30,15 +30,6 @@ func putBuffer(p *buffer) {
 	buffers.Put(p)
 }
 
-// gather returns a buffer with the bytes of bufs, which are total.
-func gather(bufs [][]byte, total int64) *buffer {
-	p := getBuffer(int(total))
-	for _, b := range bufs {
-		p.b = append(p.b, b...)
-	}
-	return p
-}
-
 // roundUp returns the capacity to make for n bytes: a power of two as long as
 // the buffer will be kept, n itself beyond.
 func roundUp(n int) int {
