@@ -51,6 +51,21 @@ func RemoveIn(dir *os.File, name string) error {
 	return os.Remove(path)
 }
 
+// LinkIn gives the file name of from the same name in to. Both must be on one
+// file system; fs.ErrExist means that to has the name.
+func LinkIn(from, to *os.File, name string) error {
+	const op = "link"
+	old, err := within(op, from, name)
+	if err != nil {
+		return err
+	}
+	path, err := within(op, to, name)
+	if err != nil {
+		return err
+	}
+	return os.Link(old, path)
+}
+
 // ExistsIn reports whether dir has an entry of that name, be it a dangling link.
 func ExistsIn(dir *os.File, name string) (bool, error) {
 	path, err := within("lstat", dir, name)

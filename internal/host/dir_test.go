@@ -21,6 +21,7 @@ func TestEvilNames(t *testing.T) {
 		for op, err := range map[string]error{
 			"OpenIn": open, "ExistsIn": exists, "StatIn": stat,
 			"RemoveIn": RemoveIn(dir, name),
+			"LinkIn":   LinkIn(dir, dir, name),
 			"Publish":  Publish(dir, name, 0o600, false, nothing),
 			"Replace":  Replace(dir, name, 0o600, false, nothing),
 		} {
@@ -49,6 +50,26 @@ func TestOpenInNeitherMakesNorShortens(t *testing.T) {
 	}
 	if _, err := OpenIn(dir, "sub", os.O_RDONLY); !errors.Is(err, errNotRegular) {
 		t.Error(err)
+	}
+}
+
+func TestLinkIn(t *testing.T) {
+	from, to := newDir(t), newDir(t)
+	newFile(t, from, "f", "text", os.O_RDONLY)
+	if err := LinkIn(from, to, "f"); err != nil {
+		t.Fatal(err)
+	}
+	wantContent(t, to, "f", "text")
+	a, aerr := StatIn(from, "f")
+	b, berr := StatIn(to, "f")
+	if aerr != nil || berr != nil || !a.SameFile(b) {
+		t.Errorf("two files: %v, %v", aerr, berr)
+	}
+	if err := LinkIn(from, to, "f"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("over a file: %v", err)
+	}
+	if err := LinkIn(from, to, "no"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of nothing: %v", err)
 	}
 }
 
@@ -139,6 +160,7 @@ func TestClosed(t *testing.T) {
 		"SyncData": SyncData(f), "SyncDir": SyncDir(dir),
 		"LockByte": LockByte(f, 0), "UnlockByte": UnlockByte(f, 0), "UnlockDir": UnlockDir(dir),
 		"RemoveIn": RemoveIn(dir, "f"),
+		"LinkIn":   LinkIn(dir, newDir(t), "f"),
 		"Seal":     Seal(f, dir, "f", 1, 2),
 		"Publish":  Publish(dir, "g", 0o600, false, content("")),
 		"Replace":  Replace(dir, "g", 0o600, false, content("")),

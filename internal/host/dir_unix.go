@@ -75,6 +75,20 @@ func RemoveIn(dir *os.File, name string) error {
 	})
 }
 
+// LinkIn gives the file name of from the same name in to. Both must be on one
+// file system; fs.ErrExist means that to has the name.
+func LinkIn(from, to *os.File, name string) error {
+	const op = "linkat"
+	if err := checkName(op, name); err != nil {
+		return err
+	}
+	return controlIn(op, from, name, func(fromfd int) error {
+		return control(op, to, func(tofd int) error {
+			return unix.Linkat(fromfd, name, tofd, name, 0)
+		})
+	})
+}
+
 // ExistsIn reports whether dir has an entry of that name, be it a dangling link.
 func ExistsIn(dir *os.File, name string) (bool, error) {
 	_, err := StatIn(dir, name)

@@ -110,7 +110,7 @@ func newRoot(in io.Reader, out, errOut io.Writer) (*cobra.Command, *tool) {
 	f.StringVar(&t.color, "color", "auto", "auto, always or never; accepted, and nothing is coloured yet")
 	f.StringVar(&t.progress, "progress", "auto", "progress on standard error: auto, json or none")
 	root.AddCommand(t.appendCmd(), t.importCmd(), t.dumpCmd(), t.getCmd(), t.tailCmd(),
-		t.verifyCmd(), t.statCmd(), t.lsCmd(), t.pruneCmd(), t.versionCmd())
+		t.verifyCmd(), t.statCmd(), t.lsCmd(), t.pruneCmd(), t.snapshotCmd(), t.versionCmd())
 	t.usageErrors(root)
 	return root, t
 }
