@@ -236,6 +236,9 @@ func roleLimit(args []string) error {
 			return err
 		}
 	}
+	if got := j.Stats().Fragments; got < uint64(torn) || got > uint64(torn+whole) { // some were whole the second time
+		return fmt.Errorf("Stats counts %d fragments, at least %d were left", got, torn)
+	}
 	fmt.Printf("%d torn, %d whole\n", torn, whole)
 	return j.Close()
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -92,5 +93,76 @@ func TestAppendSync(t *testing.T) {
 		if err := j.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// The counters add up, and who finds the disk written by another handle says so.
+func TestStats(t *testing.T) {
+	dir := t.TempDir()
+	open := func(policy SyncPolicy) *Journal {
+		j, err := Open(dir, Options{Sync: policy})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { j.Close() }) // everything in it is checked below
+		return j
+	}
+	a, b, always := open(SyncNone), open(SyncNone), open(SyncAlways)
+	for range 5 {
+		if _, err := a.Append([]byte("key"), []byte("value")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	batch := new(Batch)
+	batch.Put(nil, []byte("one"))
+	batch.Put(nil, []byte("two"))
+	if _, err := a.AppendBatch(batch); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	got := a.Stats()
+	if got.Bytes < 5*8+6 || got.Records != 7 {
+		t.Errorf("a: %+v", got)
+	}
+	if got.Syncs != 0 || got.SyncsShared != 1 || got.SyncFailures+got.Fragments+got.Voids != 0 {
+		t.Errorf("a, whose records b has synced: %+v", got)
+	}
+	if got := b.Stats(); got.Records != 0 || got.Syncs != 1 || got.SyncsShared != 0 {
+		t.Errorf("b: %+v", got)
+	}
+	const goroutines, each = 8, 20
+	var all sync.WaitGroup
+	for range goroutines {
+		all.Go(func() {
+			for range each {
+				if _, err := always.Append(nil, []byte("x")); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	got = always.Stats()
+	if got.Records != goroutines*each || got.Syncs+got.SyncsShared != got.Records || got.Syncs == 0 {
+		t.Errorf("always: %+v", got)
+	}
+	if err := always.Close(); err != nil {
+		t.Error(err)
+	}
+	if always.Stats() != got {
+		t.Error("the counters change with Close")
+	}
+	r, err := Open(dir, Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close() // only read
+	if r.Stats() != (Stats{}) {
+		t.Errorf("read-only: %+v", r.Stats())
 	}
 }

@@ -108,14 +108,20 @@ func sameFile(a, b *os.File) (bool, error) {
 type fileID struct{ dev, ino uint64 }
 
 func identity(f *os.File) (fileID, error) {
+	var st unix.Stat_t
+	err := fstat(f, &st)
+	return fileID{uint64(st.Dev), uint64(st.Ino)}, err
+}
+
+// fstat is os.File.Stat without the allocation.
+func fstat(f *os.File, st *unix.Stat_t) error {
 	rc, err := f.SyscallConn()
 	if err != nil {
-		return fileID{}, err
+		return err
 	}
-	var st unix.Stat_t
 	var cause error
-	if err := rc.Control(func(fd uintptr) { cause = unix.Fstat(int(fd), &st) }); err != nil {
-		return fileID{}, connError(f, err, 0)
+	if err := rc.Control(func(fd uintptr) { cause = unix.Fstat(int(fd), st) }); err != nil {
+		return connError(f, err, 0)
 	}
-	return fileID{uint64(st.Dev), uint64(st.Ino)}, cause
+	return cause
 }

@@ -100,8 +100,8 @@ func (c *call) accepted(trap, fd uintptr) bool {
 }
 
 func isRegular(f *os.File) bool {
-	fi, err := f.Stat()
-	return err == nil && fi.Mode().IsRegular()
+	var st unix.Stat_t
+	return fstat(f, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
 // atomicWrites reports whether the file can have Atomic writes: the file system
@@ -119,16 +119,18 @@ func atomicWrites(fd uintptr) bool {
 // wouldWait returns EAGAIN if a read of nothing means that: Linux 5.9 and 5.10
 // return 0 for it in the middle of a file (readv(2), BUGS).
 func wouldWait(f *os.File, p place) error {
-	fi, err := f.Stat()
-	if err != nil || !fi.Mode().IsRegular() {
+	var st unix.Stat_t
+	if fstat(f, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil
 	}
 	if p.off == Current {
-		if p.off, err = f.Seek(0, io.SeekCurrent); err != nil {
+		pos, err := f.Seek(0, io.SeekCurrent)
+		if err != nil {
 			return nil
 		}
+		p.off = pos
 	}
-	if p.off < fi.Size() {
+	if p.off < st.Size {
 		return unix.EAGAIN
 	}
 	return nil

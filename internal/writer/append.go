@@ -79,15 +79,19 @@ func (w *Writer) append(h *record.Header, count int, key, value []byte, entries 
 			return Ack{}, cur.ErrorAt("append", start, err)
 		case err == nil && !void: // A4: wholly there, and it starts below the limit
 			w.seq += uint64(count)
+			w.count.bytes += uint64(n)
 			return Ack{record.Position{Segment: cur.Number, Offset: start}, start + n, h.Seq}, nil
 		case void:
+			w.count.voids++
 			continue // whole or torn, nobody will read it: append it to the next segment
 		case n == 0 && torn != nil:
 			torn.Err = err
 			return Ack{}, cur.dirError(tornAt, torn)
 		case n == 0:
 			return Ack{}, cur.ErrorAt("append", cur.last, err)
-		case torn != nil:
+		}
+		w.count.fragments++
+		if torn != nil {
 			return Ack{}, cur.dirError(tornAt, torn)
 		}
 		// A short write. Never go on with the rest: another process may have

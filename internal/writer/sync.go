@@ -157,6 +157,7 @@ func (w *Writer) syncTo(pos control.Pos) (page *control.Page, err error) {
 		return page.TryLock() // S2
 	})
 	if done {
+		w.count.shared.Add(1)
 		w.unpin()
 		return page, nil
 	}
@@ -179,6 +180,9 @@ func (w *Writer) syncTo(pos control.Pos) (page *control.Page, err error) {
 // only segment whose error can have been seen by somebody dead is the first
 // that is not synced, and one pair of counters serves all (I12, C42 to C44).
 func (w *Writer) syncLocked(page *control.Page, pos control.Pos) error {
+	if page.Syn() >= pos { // since it was looked at
+		w.count.shared.Add(1)
+	}
 	for page.Syn() < pos {
 		if page.Bad() {
 			return errFailed
@@ -228,7 +232,9 @@ func (w *Writer) syncSegment(page *control.Page, p *pin, whole bool) error {
 	if whole {
 		end = control.End
 	}
+	w.count.syncs.Add(1)
 	if err := w.sys.syncData(p.F); err != nil {
+		w.count.failures.Add(1)
 		// S5. Published before anybody is told, and never tried again: the
 		// kernel has marked the pages clean, a second call would lie.
 		page.Failed()

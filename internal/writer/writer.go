@@ -108,6 +108,8 @@ type Writer struct {
 	untold bool
 	need   *need
 
+	count counters
+
 	// background counts syncs that a roll has started.
 	background sync.WaitGroup
 }
