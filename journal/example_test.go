@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"os/signal"
 	"path/filepath"
 
 	"github.com/manypen/manypen/journal"
@@ -297,4 +298,43 @@ func ExampleOptions_readOnly() {
 	// Output:
 	// value <nil>
 	// the journal was opened for reading only
+}
+
+// How a program ends that appends in several goroutines: when a signal comes, or
+// before os.Exit, it closes the journal. Close waits for the appends that are
+// under way, and later ones get ErrClosed. Without it the end of the process
+// tears them in the middle; nobody was told that those are there.
+func ExampleJournal_Close() {
+	dir, remove := exampleDir()
+	defer remove()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	j, err := journal.Open(dir, journal.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	go func() {
+		for {
+			_, err := j.Append([]byte("tick"), nil)
+			if errors.Is(err, journal.ErrClosed) {
+				return
+			}
+			if err != nil {
+				log.Print(err)
+			}
+		}
+	}()
+
+	stop() // in a real program: the signal
+	<-ctx.Done()
+	code := 0
+	if err := j.Close(); err != nil {
+		log.Print(err)
+		code = 1
+	}
+	fmt.Println("exit with", code) // os.Exit(code)
+
+	// Output:
+	// exit with 0
 }
