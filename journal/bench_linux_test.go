@@ -5,6 +5,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -106,4 +109,78 @@ func BenchmarkRecords(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+}
+
+func init() { roles["always"] = roleAlways }
+
+// roleAlways appends durable records until it is killed: DIR.
+func roleAlways(args []string) error {
+	j, err := journal.Open(args[0], journal.Options{})
+	if err != nil {
+		return err
+	}
+	for i := 0; ; i++ {
+		if _, err := j.Append(nil, make([]byte, 100)); err != nil {
+			return err
+		}
+		if i == 0 {
+			fmt.Println("syncing")
+		}
+	}
+}
+
+// BenchmarkAppendBesideSync measures appends without sync alone and beside a
+// second process that is in fdatasync nearly all of the time.
+func BenchmarkAppendBesideSync(b *testing.B) {
+	for _, beside := range []bool{false, true} {
+		b.Run(fmt.Sprintf("beside=%t", beside), func(b *testing.B) {
+			dir := b.TempDir()
+			j := open(b, dir, journal.Options{Sync: journal.SyncNone})
+			if beside {
+				c := spawn(b, "always", dir)
+				if _, err := c.out.ReadString('\n'); err != nil {
+					b.Fatal(err, c.err.String())
+				}
+			}
+			var times []time.Duration
+			for b.Loop() {
+				start := time.Now()
+				if _, err := j.Append(nil, make([]byte, 100)); err != nil {
+					b.Fatal(err)
+				}
+				times = append(times, time.Since(start))
+			}
+			slices.Sort(times)
+			for _, p := range []float64{0.5, 0.99, 0.999} {
+				b.ReportMetric(float64(times[int(p*float64(len(times)-1))].Nanoseconds()), fmt.Sprintf("ns-p%g", p*100))
+			}
+		})
+	}
+}
+
+// BenchmarkGroupCommit measures durable appends of goroutines that share one
+// handle: the more wait at the same time, the fewer syncs each of them costs.
+func BenchmarkGroupCommit(b *testing.B) {
+	for _, goroutines := range []int{1, 8, 64} {
+		b.Run(fmt.Sprint(goroutines), func(b *testing.B) {
+			j := open(b, b.TempDir(), journal.Options{})
+			var next atomic.Int64
+			var all sync.WaitGroup
+			b.ResetTimer()
+			for range goroutines {
+				all.Go(func() {
+					for next.Add(1) <= int64(b.N) {
+						if _, err := j.Append(nil, make([]byte, 100)); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			all.Wait()
+			s := j.Stats()
+			b.ReportMetric(float64(s.Records)/b.Elapsed().Seconds(), "records/s")
+			b.ReportMetric(float64(s.Syncs)/float64(s.Records), "syncs/record")
+		})
+	}
 }
