@@ -189,7 +189,7 @@ func readSome(read func() (n int64, room int, err error)) (int, error) {
 }
 
 func (c *Cursor) writeFile(f *os.File) (int64, error) {
-	if done, err := c.checkFile("writevall", f); done {
+	if done, err := c.v.begin("writevall", f); done {
 		return 0, err
 	}
 	want := c.v.left
@@ -206,7 +206,7 @@ func (c *Cursor) writeFile(f *os.File) (int64, error) {
 }
 
 func (c *Cursor) readFile(f *os.File) (int64, error) {
-	if done, err := c.checkFile("readvfull", f); done {
+	if done, err := c.v.begin("readvfull", f); done {
 		return 0, err
 	}
 	want := c.v.left
@@ -217,19 +217,6 @@ func (c *Cursor) readFile(f *os.File) (int64, error) {
 		return n, newError("readvfull", f, n, want, err)
 	}
 	return n, nil
-}
-
-// checkFile reports whether a transfer with f is over before it begins.
-func (c *Cursor) checkFile(op string, f *os.File) (done bool, err error) {
-	switch {
-	case c.usable() != nil:
-		return true, newError(op, f, 0, c.v.left, ErrTooLarge)
-	case f == nil:
-		return true, newError(op, f, 0, c.v.left, os.ErrInvalid)
-	case c.v.left == 0:
-		return true, openError(op, f)
-	}
-	return false, nil
 }
 
 func (c *Cursor) usable() error {

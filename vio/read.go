@@ -84,13 +84,8 @@ func readCall(op string, f *os.File, bufs [][]byte, p place) (int64, error) {
 
 func readAll(op string, f *os.File, bufs [][]byte, p place) (int64, error) {
 	v := vectorOf(bufs)
-	switch {
-	case !v.ok:
-		return 0, newError(op, f, 0, v.left, ErrTooLarge)
-	case f == nil:
-		return 0, newError(op, f, 0, v.left, os.ErrInvalid)
-	case v.left == 0:
-		return 0, openError(op, f)
+	if done, err := v.begin(op, f); done {
+		return 0, err
 	}
 	want := v.left
 	n, err := v.transfer(func(done int64) (int, error) {

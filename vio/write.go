@@ -128,13 +128,8 @@ func writeSlow(op string, f *os.File, bufs [][]byte, p place, m mode) (int64, er
 
 func writeAll(op string, f *os.File, bufs [][]byte, p place) (int64, error) {
 	v := vectorOf(bufs)
-	switch {
-	case !v.ok:
-		return 0, newError(op, f, 0, v.left, ErrTooLarge)
-	case f == nil:
-		return 0, newError(op, f, 0, v.left, os.ErrInvalid)
-	case v.left == 0:
-		return 0, openError(op, f)
+	if done, err := v.begin(op, f); done {
+		return 0, err
 	}
 	want := v.left
 	n, err := v.transfer(func(done int64) (int, error) {
@@ -147,6 +142,19 @@ func writeAll(op string, f *os.File, bufs [][]byte, p place) (int64, error) {
 		return n, newError(op, f, n, want, err)
 	}
 	return n, nil
+}
+
+// begin reports whether a transfer of all of v is over before it begins.
+func (v *vector) begin(op string, f *os.File) (done bool, err error) {
+	switch {
+	case !v.ok && v.bufs != nil: // not so the zero Cursor
+		return true, newError(op, f, 0, v.left, ErrTooLarge)
+	case f == nil:
+		return true, newError(op, f, 0, v.left, os.ErrInvalid)
+	case v.left == 0:
+		return true, openError(op, f)
+	}
+	return false, nil
 }
 
 // transfer calls step until nothing is left of v, and adds up what step moved. It stops at an error, and where step moves nothing: to go on
