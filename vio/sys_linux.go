@@ -13,6 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// The calls go through package syscall: x/sys has its own Syscall in assembly,
+// which hands on to that one and costs two more returns for two conventions of
+// calling, some 10 ns (docs/BENCHMARKS.md, "Around the call").
+
 func (c *call) write(fd uintptr) {
 	switch {
 	case c.place == (place{off: Current}):
@@ -36,7 +40,7 @@ func (c *call) read(fd uintptr) {
 }
 
 func (c *call) vector(trap, fd uintptr) {
-	r, _, e := unix.Syscall(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.iovs))), uintptr(len(c.iovs)))
+	r, _, e := syscall.Syscall(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.iovs))), uintptr(len(c.iovs)))
 	c.set(int(r), e)
 }
 
@@ -44,7 +48,7 @@ func (c *call) vector(trap, fd uintptr) {
 // and do not look at the last argument.
 func (c *call) positional(trap, fd uintptr) {
 	lo, hi := splitOffset(c.place.off)
-	r, _, e := unix.Syscall6(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.iovs))), uintptr(len(c.iovs)),
+	r, _, e := syscall.Syscall6(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.iovs))), uintptr(len(c.iovs)),
 		lo, hi, uintptr(c.place.flags))
 	c.set(int(r), e)
 }
@@ -91,7 +95,7 @@ func writeCall(op string, f *os.File, bufs [][]byte, p place, m mode) (int64, er
 	var errno syscall.Errno
 	err = rc.Write(func(fd uintptr) bool {
 		for {
-			n, _, errno = unix.Syscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&few)), uintptr(len(iovs)))
+			n, _, errno = syscall.Syscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&few)), uintptr(len(iovs)))
 			if errno != unix.EINTR {
 				return errno != unix.EAGAIN
 			}
