@@ -220,3 +220,32 @@ func TestSnapshotPruned(t *testing.T) {
 		}
 	}
 }
+
+// A segment that lost its end stands in the middle of a journal: what lies behind
+// it is in the snapshot all the same.
+func TestSnapshotBehindDamage(t *testing.T) {
+	base := t.TempDir()
+	dir, path := filepath.Join(base, "journal"), filepath.Join(base, "copy")
+	j := open(t, dir, journal.Options{Sync: journal.SyncNone, SegmentSize: 12 << 10})
+	for range 40 {
+		if _, err := j.Append(nil, make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range segments(t, dir)[1:3] {
+		if err := os.Truncate(name, 9500); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := len(all(t, dir))
+	r := open(t, dir, journal.Options{ReadOnly: true})
+	if err := r.Snapshot(path); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(all(t, path)); got != want || want == 0 {
+		t.Errorf("the snapshot has %d records, the journal %d", got, want)
+	}
+}

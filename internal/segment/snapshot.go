@@ -14,8 +14,8 @@ import (
 // since nobody changes them any more; where the file system has no second names,
 // or to is on another one, they are copied as the last one is.
 //
-// It stops behind the first segment that is not sealed: a later one gets records
-// only when that one takes none any more, which is after the call began.
+// It takes the newest first: a record in it means that the one before takes none
+// any more, so that what is taken of that later is all of it.
 func (d *Dir) Snapshot(to *Dir) error {
 	for {
 		numbers, err := d.List()
@@ -36,77 +36,83 @@ func (d *Dir) Snapshot(to *Dir) error {
 	return to.WriteID(false, st.Mode.Perm()&0o666, true) // syncs the directory too
 }
 
-// snapshotSegments takes over numbers, and returns how many it has.
+// snapshotSegments takes over numbers, and returns how many it has. What is gone
+// meanwhile, retention has removed.
 func (d *Dir) snapshotSegments(to *Dir, numbers []uint64) (taken int, err error) {
-	for i, n := range numbers {
-		sealed, err := d.snapshotSegment(to, n, i == len(numbers)-1)
+	var empty []uint64 // the newest, as long as there is no record in them
+	for i := len(numbers) - 1; i >= 0; i-- {
+		n := numbers[i]
+		sealed, size, err := d.snapshotSegment(to, n, i == len(numbers)-1)
 		if errors.Is(err, fs.ErrNotExist) {
-			// Retention has removed it, and all before it: a hole behind them
-			// would be no snapshot.
-			for _, k := range numbers[i-taken : i] {
-				if err := host.RemoveIn(to.F, Name(k)); err != nil {
-					return 0, to.errorAt("snapshot", k, 0, err)
-				}
-			}
-			taken = 0
 			continue
 		}
 		if err != nil {
 			return 0, d.errorAt("snapshot", n, 0, err)
 		}
-		if taken++; !sealed {
-			break
+		if !sealed {
+			// This is where the journal ends. Behind a segment that was copied in
+			// the middle an empty one would look like a loss.
+			for _, k := range empty {
+				if err := host.RemoveIn(to.F, Name(k)); err != nil {
+					return 0, to.errorAt("snapshot", k, 0, err)
+				}
+			}
+			taken -= len(empty)
+			empty = nil
+		}
+		if taken++; taken == len(empty)+1 && size <= HeaderSize {
+			empty = append(empty, n)
+		} else {
+			empty = nil
 		}
 	}
 	return taken, nil
 }
 
-// snapshotSegment takes segment n over and reports whether it was sealed. The
-// newest never counts as sealed: it may be full and not sealed yet, and who
+// snapshotSegment takes segment n over and tells its size and whether it was
+// sealed. The newest never counts as sealed: it may be full and not sealed yet, and who
 // opens the snapshot must not seal it for the journal it comes from.
-func (d *Dir) snapshotSegment(to *Dir, n uint64, newest bool) (sealed bool, err error) {
-	for {
+func (d *Dir) snapshotSegment(to *Dir, n uint64, newest bool) (sealed bool, size int64, err error) {
+	for again := true; again; {
 		s, err := d.Open(n, os.O_RDONLY)
 		if err != nil {
-			return false, err
+			return false, 0, err
 		}
-		sealed, again, err := s.snapshot(to, newest)
-		if err = errors.Join(err, s.Close()); err != nil || !again {
-			return sealed, err
+		if size, err = s.Size(); err == nil {
+			sealed = !newest && size >= s.Limit
+			again, err = s.snapshot(to, size, sealed)
+		}
+		if err = errors.Join(err, s.Close()); err != nil {
+			return false, 0, err
 		}
 	}
+	return sealed, size, nil
 }
 
-func (s *File) snapshot(to *Dir, newest bool) (sealed, again bool, err error) {
-	size, err := s.Size()
-	if err != nil {
-		return false, false, err
-	}
-	sealed = !newest && size >= s.Limit
+func (s *File) snapshot(to *Dir, size int64, sealed bool) (again bool, err error) {
 	if sealed {
 		switch err := host.LinkIn(s.dir.F, to.F, Name(s.Number)); {
 		case errors.Is(err, fs.ErrNotExist):
-			return sealed, false, err
+			return false, err
 		case err == nil:
 			return s.linked(to)
 		}
 	}
-	err = host.Publish(to.F, Name(s.Number), s.Inode.Mode.Perm(), true, func(f *os.File) error {
+	return false, host.Publish(to.F, Name(s.Number), s.Inode.Mode.Perm(), true, func(f *os.File) error {
 		_, err := vio.CopyRange(f, 0, s.F, 0, size)
 		return err
 	})
-	return sealed, false, err
 }
 
 // linked makes sure that the second name is of the file that is open here, which
 // a repair may have replaced in between, and that it is on disk.
-func (s *File) linked(to *Dir) (sealed, again bool, err error) {
+func (s *File) linked(to *Dir) (again bool, err error) {
 	st, err := host.StatIn(to.F, Name(s.Number))
 	if err != nil {
-		return true, false, err
+		return false, err
 	}
 	if !st.SameFile(s.Inode) {
-		return true, true, host.RemoveIn(to.F, Name(s.Number))
+		return true, host.RemoveIn(to.F, Name(s.Number))
 	}
-	return true, false, host.SyncData(s.F)
+	return false, host.SyncData(s.F)
 }
