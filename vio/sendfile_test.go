@@ -152,20 +152,10 @@ func sendPieces(count, size int) [][]byte {
 // checkSent checks an error of SendFile: its fields and its cause.
 func checkSent(t *testing.T, sent int64, err error, f *os.File, want int64, cause error) {
 	t.Helper()
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
-		t.Fatalf("sent %d, error is %T %v, want an *Error of %v", sent, err, err, cause)
+	if cause == nil { // whatever it is
+		cause = err
 	}
-	path := ""
-	if f != nil {
-		path = f.Name()
-	}
-	if e.Op != "sendfile" || e.Path != path || e.N != sent || e.Want != want {
-		t.Errorf("sent %d, error is %+v, want path %s, %d bytes", sent, e, path, want)
-	}
-	if cause != nil && !errors.Is(err, cause) {
-		t.Errorf("error is %v, want %v", err, cause)
-	}
+	wantError(t, err, "sendfile", f, sent, want, cause)
 }
 
 // All combinations of headers, lengths and trailers, one message after the
