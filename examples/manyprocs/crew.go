@@ -293,7 +293,7 @@ func (c *crew) refill() error {
 // abandon ends all workers after a failure.
 func (c *crew) abandon() {
 	for _, w := range c.live {
-		_ = w.cmd.Process.Kill()
+		_ = w.cmd.Process.Kill() // it may have ended; Wait tells
 	}
 	for n := len(c.live); n > 0; {
 		if e := <-c.events; e.ended {

@@ -105,6 +105,7 @@ func startFollowers(cfg config, errs *os.File) (*followers, error) {
 func (f *followers) saw(n int) []string {
 	var all []string
 	for _, p := range f.all {
+		// It may have ended already; then the answer below is missing all the same.
 		timer := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
 		_, err := fmt.Fprintln(p.in, n)
 		line := ""

@@ -32,7 +32,7 @@ func OpenIn(dir *os.File, name string, flag int) (*os.File, error) {
 		return nil, err
 	}
 	if err := settle(fd, flag); err != nil {
-		_ = unix.Close(fd)
+		_ = unix.Close(fd) // nothing was written; what settle says is the news
 		return nil, pathError(op, path, err)
 	}
 	return os.NewFile(uintptr(fd), path), nil

@@ -86,13 +86,13 @@ var operations = map[string]func(f, dir *os.File) error{
 func TestFaults(t *testing.T) {
 	strace, err := exec.LookPath("strace")
 	if err != nil {
-		t.Skip(err)
+		t.Skip("strace is not installed:", err)
 	}
 	if err := exec.Command(strace, "-f", "-o", "/dev/null", "true").Run(); err != nil {
 		t.Skip("strace may not trace here:", err)
 	}
 	if testing.Short() || raceEnabled {
-		t.Skip("takes a thousand processes")
+		t.Skip("takes a thousand processes: not with -short or the race detector")
 	}
 	calls := map[string][]string{
 		"publish":   {"openat", "fchmod", "write", "fsync", "linkat"},
