@@ -189,7 +189,7 @@ func (j *Journal) readUnit(p Position) (record.Event, error) {
 // openSegment opens a segment for reading and tells a pruned one from one that
 // is missing or does not exist yet.
 func (j *Journal) openSegment(n uint64) (*segment.File, error) {
-	f, err := j.dir.Open(n, os.O_RDONLY)
+	f, err := j.dir.OpenToRead(n)
 	if !errors.Is(err, os.ErrNotExist) {
 		return f, err
 	}

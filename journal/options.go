@@ -38,6 +38,24 @@ func (p SyncPolicy) String() string {
 	return fmt.Sprintf("SyncPolicy(%d)", int(p))
 }
 
+// Recovery says what to do with records that survived a crash of the machine
+// while some in front of them, which nobody had synced, did not.
+type Recovery int
+
+const (
+	// RecoverAll keeps every record. What is missing between them is reported as
+	// damage.
+	RecoverAll Recovery = iota
+	// RecoverPrefix ends what was appended before the crash at the first loss, for
+	// who replays the journal into a state machine: what is left is what was there
+	// at some moment. Records behind the loss stay on disk and are reported as
+	// [Dropped]; no reader is given them any more. None of them had been
+	// acknowledged as durable, but for the case that docs/decisions/0011 names.
+	// Damage in front of the last durability mark is no loss in this sense: it hit
+	// what had been on disk, and is reported like everywhere else.
+	RecoverPrefix
+)
+
 // Defaults of Options.
 const (
 	DefaultSegmentSize  = 64 << 20
@@ -74,6 +92,10 @@ type Options struct {
 	// that lets all of them write.
 	Mode os.FileMode
 
+	// Recovery is what becomes of records behind a loss, when this handle is the
+	// first one to open the journal after the machine went down.
+	Recovery Recovery
+
 	// OnDamage is called by readers of this handle for every stretch without a
 	// valid record, in the goroutine that reads. It must not use the iterator
 	// that called it.
@@ -105,6 +127,8 @@ func (o Options) withDefaults() (Options, error) {
 	switch {
 	case o.Sync < SyncAlways || o.Sync > SyncNone:
 		return o, fmt.Errorf("journal: Options.Sync is %v; want SyncAlways, SyncInterval or SyncNone", o.Sync)
+	case o.Recovery < RecoverAll || o.Recovery > RecoverPrefix:
+		return o, fmt.Errorf("journal: Options.Recovery is %d; want RecoverAll or RecoverPrefix", o.Recovery)
 	case o.SyncInterval < 0:
 		return o, fmt.Errorf("journal: Options.SyncInterval is %v; want a positive duration", o.SyncInterval)
 	case o.LockTimeout < 0:
@@ -126,6 +150,7 @@ func (o Options) writer() writer.Options {
 		Perm:    o.Mode,
 		Exact:   o.Mode != 0,
 		Locked:  o.Locked,
+		Prefix:  o.Recovery == RecoverPrefix,
 		Timeout: o.LockTimeout,
 	}
 	if o.Mode == 0 {

@@ -112,7 +112,7 @@ func passable(err error) bool {
 }
 
 func damageAt(n uint64, ev *record.Event) Damage {
-	return Damage{Position{Segment: n, Offset: ev.From}, Position{Segment: n, Offset: ev.To}, ev.Class}
+	return Damage{From: Position{Segment: n, Offset: ev.From}, To: Position{Segment: n, Offset: ev.To}, Class: ev.Class}
 }
 
 // each calls f with every record of the event, which is one unless it is a

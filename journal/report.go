@@ -20,6 +20,9 @@ type Report struct {
 	// envelopes there were. Marks and Unknown count records that are not
 	// handed out: durability marks, and what a newer version has written.
 	Records, Deletes, Batches, Marks, Unknown uint64
+	// Mark is the highest position that a mark carries: what lies in front of it
+	// was on disk while the journal was written, whatever happened since.
+	Mark Position
 	// Bytes is the size of all segments, Payload that of all keys and values.
 	Bytes, Payload int64
 	// Pending is the number of bytes at the end that may be being written.
@@ -34,6 +37,8 @@ type Report struct {
 	// of it; Classes counts all of it.
 	Damage  []Damage
 	Classes map[DamageClass]ClassReport
+	// BelowMark counts the holes that lie in what a mark says had been on disk.
+	BelowMark ClassReport
 
 	// Problems are segments that are missing, foreign or cannot be read.
 	Problems []error
@@ -73,10 +78,11 @@ type Gap struct {
 }
 
 // Corrupt reports whether something is wrong that no crash explains: bytes that
-// are neither records nor the remains of any, records that are missing without
-// a trace or there twice, segments that are missing or foreign.
+// are neither records nor the remains of any, holes in what had been on disk,
+// records that are missing without a trace or there twice, segments that are
+// missing or foreign.
 func (r *Report) Corrupt() bool {
-	if r.Classes[Corruption].Count > 0 || len(r.Problems) > 0 {
+	if r.Classes[Corruption].Count > 0 || r.BelowMark.Count > 0 || len(r.Problems) > 0 {
 		return true
 	}
 	for _, w := range r.Writers {

@@ -49,12 +49,13 @@ func (r Record) Clone() Record {
 // DamageClass says what a stretch without a valid record is.
 type DamageClass = record.Class
 
-// The classes of damage. The first three are normal: they are what killed
-// writers, full disks and the end of a segment leave behind.
+// The classes of damage. The first four are normal: they are what killed
+// writers, full disks, the end of a segment and a recovery leave behind.
 const (
 	Fragment   = record.Fragment   // the remains of a torn write
 	Void       = record.Void       // records beyond the limit, appended again elsewhere
 	Unused     = record.Unused     // zeros up to the limit of a segment closed early
+	Dropped    = record.Dropped    // what a recovery cut off that was told to keep a prefix
 	Hole       = record.Hole       // other zeros, or missing bytes: lost before a sync, or erased
 	Corruption = record.Corruption // anything else
 )
@@ -63,6 +64,10 @@ const (
 type Damage struct {
 	From, To Position
 	Class    DamageClass
+	// BelowMark is set by Verify, in its report only: a durability mark says that
+	// what is missing in this hole had been on disk. A loss of power does not
+	// take that.
+	BelowMark bool
 }
 
 // Bytes is the length of the stretch.

@@ -50,9 +50,20 @@ type verifier struct {
 	writers map[uint64]*writerState
 	order   []*writerState
 	// losses counts the stretches so far in which a record may have been lost.
-	losses      uint64
+	losses uint64
+	// holes are those that a mark further on may lie behind, oldest first.
+	holes       []hole
+	segment     uint64 // of the last event
 	done, total int64
 	tail        int64 // bytes at the end that will never be a record
+}
+
+// hole is where a hole begins and which of Report.Damage it is, -1 if it was not
+// listed.
+type hole struct {
+	at     Position
+	size   int64
+	listed int
 }
 
 // writerState is a writer's report, and how many losses there had been when its
@@ -118,11 +129,13 @@ func (v *verifier) run(ctx context.Context) error {
 			}
 			continue
 		case ev.Class != record.Whole:
+			v.begin(r)
 			v.damage(damageAt(r.Segment(), &ev))
 			if ev.From >= r.Position().Offset {
 				v.tail += ev.To - ev.From // behind the last position that can be read
 			}
 		default:
+			v.begin(r)
 			v.record(r.Segment(), &ev)
 		}
 		if v.opts.OnProgress != nil {
@@ -132,11 +145,55 @@ func (v *verifier) run(ctx context.Context) error {
 	}
 }
 
+// begin is called with every event. In a segment that a recovery began marks say
+// nothing about the holes in front of it: it found them (FORMAT 3.2).
+func (v *verifier) begin(r *segment.Reader) {
+	if n := r.Segment(); n != v.segment {
+		v.segment = n
+		if !r.Rolled() {
+			v.holes = nil
+		}
+	}
+}
+
+// mark takes note of a durability mark: a hole in front of the position it
+// carries was no loss of what had not been synced.
+func (v *verifier) mark(h *record.Header, value []byte) {
+	at, ok := record.ParseMark(h, value)
+	if !ok {
+		v.report.Unknown++
+		return
+	}
+	v.report.Marks++
+	if v.report.Mark.Before(at) {
+		v.report.Mark = at
+	}
+	for len(v.holes) > 0 && v.holes[0].at.Before(at) {
+		h := v.holes[0]
+		v.holes = v.holes[1:]
+		v.report.BelowMark.Count++
+		v.report.BelowMark.Bytes += h.size
+		if h.listed >= 0 {
+			v.report.Damage[h.listed].BelowMark = true
+		}
+	}
+}
+
 func (v *verifier) damage(d Damage) {
 	if d.Class == Hole || d.Class == Corruption {
 		v.losses++
 	}
 	v.report.add(d)
+	if d.Class == Hole {
+		h := hole{d.From, d.Bytes(), len(v.report.Damage) - 1}
+		if v.report.Damage[h.listed] != d {
+			h.listed = -1
+		}
+		v.holes = append(v.holes, h)
+		if len(v.holes) > MaxListed {
+			v.holes = v.holes[:MaxListed]
+		}
+	}
 	if v.opts.OnDamage != nil {
 		v.opts.OnDamage(d)
 	}
@@ -146,11 +203,23 @@ func (v *verifier) record(n uint64, ev *record.Event) {
 	h := &ev.Header
 	at := Position{Segment: n, Offset: ev.From}
 	count := uint64(1)
+	t := time.Unix(0, h.Time)
+	if v.report.Oldest.IsZero() || t.Before(v.report.Oldest) {
+		v.report.Oldest = t
+	}
+	if t.After(v.report.Newest) {
+		v.report.Newest = t
+	}
 	switch {
 	case !h.Interpretable():
 		v.report.Unknown++
 	case h.Kind == record.KindMark:
-		v.report.Marks++
+		v.mark(h, ev.Value)
+		if w := v.writers[h.Writer]; w != nil && h.Seq > w.Last {
+			v.gap(w, h.Seq, at)
+			w.Last, w.losses = h.Seq, v.losses
+		}
+		return
 	case h.Kind == record.KindBatch:
 		v.report.Batches++
 		entries, _ := record.NewEntries(ev.Value) // the scanner has checked it
@@ -165,17 +234,19 @@ func (v *verifier) record(n uint64, ev *record.Event) {
 		v.report.Payload += int64(len(rec.Key) + len(rec.Value))
 		return true
 	})
-	t := time.Unix(0, h.Time)
-	if v.report.Oldest.IsZero() || t.Before(v.report.Oldest) {
-		v.report.Oldest = t
-	}
-	if t.After(v.report.Newest) {
-		v.report.Newest = t
+}
+
+// gap notes that the records of w behind its last one are missing, up to number to.
+func (v *verifier) gap(w *writerState, to uint64, at Position) {
+	w.Missing += to - w.Last
+	if len(w.Gaps) < MaxListed {
+		w.Gaps = append(w.Gaps, Gap{w.Last + 1, to, at, v.losses > w.losses})
 	}
 }
 
-// sequence holds a record against what its writer appended before. What was
-// pruned in front of the oldest segment is not missing.
+// sequence holds a record, or the count records of a batch, against what its
+// writer appended before. What was pruned in front of the oldest segment is not
+// missing.
 func (v *verifier) sequence(h *record.Header, at Position, count uint64) {
 	w := v.writers[h.Writer]
 	expected := uint64(1)
@@ -194,10 +265,8 @@ func (v *verifier) sequence(h *record.Header, at Position, count uint64) {
 	case h.Seq < expected:
 		w.Repeated += count
 	case h.Seq > expected:
-		w.Missing += h.Seq - expected
-		if len(w.Gaps) < MaxListed {
-			w.Gaps = append(w.Gaps, Gap{expected, h.Seq - 1, at, v.losses > w.losses})
-		}
+		w.Last = expected - 1
+		v.gap(w, h.Seq-1, at)
 	}
 	w.Last = max(w.Last, h.Seq+count-1)
 	w.Records += count

@@ -7,6 +7,25 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
+// Ending is what the segments behind a final one tell about its end.
+type Ending struct {
+	// Full says that the segment was full before it was closed: every byte below
+	// its limit was written, so that zeros at the end are no space left over but
+	// something lost.
+	Full bool
+	// Cut, if not 0, is the offset from which on a recovery has dropped what is
+	// there: it takes the place of the limit.
+	Cut int64
+}
+
+// Ends tells the scanner how its segment ended, in addition to See.
+func (s *Scanner) Ends(e Ending) {
+	s.full = e.Full
+	if e.Cut > 0 && e.Cut < s.opt.Limit {
+		s.opt.Limit, s.cut = e.Cut, true
+	}
+}
+
 // classify says what stands at s.off, where no valid record does. No valid
 // header begins in (s.off, s.dead).
 //
@@ -20,16 +39,17 @@ func (s *Scanner) classify(ev *Event) error {
 	if end < 0 {
 		end = s.dead
 	}
-	if s.final && end >= min(s.opt.Limit, s.size) {
+	if s.final && !s.full && end >= min(s.opt.Limit, s.size) {
 		return s.classifyLast(ev, end)
 	}
 	ev.To = end
-	data, err := s.dataEnd(s.off, end)
+	zerosTo := min(end, s.opt.Limit) // behind it there is only what is void
+	data, err := s.dataEnd(s.off, zerosTo)
 	if err != nil {
 		return err
 	}
 	if data == s.off {
-		ev.Class = Hole
+		ev.To, ev.Class = zerosTo, Hole
 		return nil
 	}
 	ev.Class, err = s.torn(s.off, end)

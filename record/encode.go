@@ -69,6 +69,7 @@ type Buffer struct {
 	head   rawHeader
 	tail   [TrailerSize]byte
 	count  [BatchHeaderSize]byte
+	mark   [markValue]byte
 	vec    [][]byte // head, payload..., tail
 	hidden [][]byte // head, masked, tail
 	masked []byte

@@ -45,7 +45,7 @@ func FuzzParse(f *testing.F) {
 		}
 		b = b[:h.Size()]
 		whole := frame.Whole(&h, b)
-		if _, isRecord := newOracle(frame, b, 1, true).record(0); isRecord && !whole {
+		if _, isRecord := newOracle(frame, b, 1, true, Ending{}).record(0); isRecord && !whole {
 			t.Fatal("a record is not whole")
 		}
 		key, value := frame.Payload(&h, b)
@@ -92,8 +92,9 @@ func FuzzScan(f *testing.F) {
 			return // the oracle takes quadratic time
 		}
 		opt := ScannerOptions{Frame: frame, Limit: int64(limit), BlockSize: int(block), Reuse: block%2 == 0}
-		once := scan(t, seg, opt, final)
-		want := newOracle(frame, seg, opt.Limit, final).events(0)
+		e := Ending{Full: block%3 == 0}
+		once := scanEnding(t, seg, opt, final, e)
+		want := newOracle(frame, seg, opt.Limit, final, e).events(0)
 		if diff := cmp.Diff(want, once); diff != "" {
 			t.Fatalf("limit %d, final %v (-oracle +scanner): %s", limit, final, diff)
 		}
@@ -111,6 +112,7 @@ func FuzzScan(f *testing.F) {
 		var grown []span
 		for _, size := range []int{int(early) / 2, int(early), len(seg)} {
 			s.See(int64(min(size, len(seg))), final && size == len(seg))
+			s.Ends(e) // of no effect before it is final
 			grown = append(grown, drain(t, s)...)
 		}
 		if final {

@@ -50,6 +50,9 @@ const (
 	// Unused is the zeros up to the limit of a segment that was closed before
 	// it was full. Normal.
 	Unused
+	// Dropped is what stood behind the first loss when a recovery was told to
+	// keep a prefix only. Its records are on disk and not in the journal.
+	Dropped
 	// Hole is other zeros, or bytes below the limit that a finished segment
 	// lacks: power was lost before a sync, or something erased them.
 	Hole
@@ -59,7 +62,7 @@ const (
 )
 
 // Classes lists every class of damage, mildest first.
-var Classes = [...]Class{Fragment, Void, Unused, Hole, Corruption}
+var Classes = [...]Class{Fragment, Void, Unused, Dropped, Hole, Corruption}
 
 func (c Class) String() string {
 	switch c {
@@ -71,6 +74,8 @@ func (c Class) String() string {
 		return "void"
 	case Unused:
 		return "unused"
+	case Dropped:
+		return "dropped"
 	case Hole:
 		return "hole"
 	case Corruption:

@@ -48,8 +48,16 @@ func drain(t rapid.TB, s *Scanner) (spans []span) {
 
 func scan(t rapid.TB, seg []byte, opt ScannerOptions, final bool) []span {
 	t.Helper()
+	return scanEnding(t, seg, opt, final, Ending{})
+}
+
+func scanEnding(t rapid.TB, seg []byte, opt ScannerOptions, final bool, e Ending) []span {
+	t.Helper()
 	s := NewScanner(bytes.NewReader(seg), opt)
 	s.See(int64(len(seg)), final)
+	if final {
+		s.Ends(e)
+	}
 	return drain(t, s)
 }
 
@@ -62,10 +70,16 @@ type oracle struct {
 	b      []byte
 	limit  int64
 	final  bool
+	full   bool
+	cut    bool // limit is one
 }
 
-func newOracle(f Frame, b []byte, limit int64, final bool) *oracle {
-	return &oracle{f.Marker[:], f.Seed, b, limit, final}
+func newOracle(f Frame, b []byte, limit int64, final bool, e Ending) *oracle {
+	o := &oracle{f.Marker[:], f.Seed, b, limit, final, e.Full, false}
+	if final && e.Cut > 0 && e.Cut < limit {
+		o.limit, o.cut = e.Cut, true
+	}
+	return o
 }
 
 func (o *oracle) size() int64 { return int64(len(o.b)) }
@@ -155,7 +169,11 @@ func (o *oracle) events(off int64) (spans []span) {
 			if o.final && off < o.limit {
 				spans = append(spans, span{From: off, To: o.limit, Class: Hole})
 			} else if o.final && off < o.size() {
-				spans = append(spans, span{From: off, To: o.size(), Class: Void})
+				class := Void
+				if o.cut {
+					class = Dropped
+				}
+				spans = append(spans, span{From: off, To: o.size(), Class: class})
 			}
 			return spans
 		default:
@@ -199,11 +217,11 @@ func (o *oracle) judge(off, next int64) span {
 			break
 		}
 	}
-	if o.final && end >= min(o.limit, o.size()) {
+	if o.final && !o.full && end >= min(o.limit, o.size()) {
 		return o.judgeLast(off, end)
 	}
-	if o.data(off, end) == off {
-		return span{From: off, To: end, Class: Hole}
+	if zeros := min(end, o.limit); o.data(off, zeros) == off {
+		return span{From: off, To: zeros, Class: Hole}
 	}
 	return span{From: off, To: end, Class: o.torn(off, end)}
 }

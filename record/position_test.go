@@ -111,7 +111,7 @@ func TestPositionCompare(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	got := fmt.Sprint(KindData, KindDelete, KindMark, KindBatch, Kind(0), Kind(5), Whole, Classes, Class(9))
-	const want = "data delete mark batch kind(0) kind(5) whole [fragment void unused hole corruption] class(9)"
+	const want = "data delete mark batch kind(0) kind(5) whole [fragment void unused dropped hole corruption] class(9)"
 	if got != want {
 		t.Errorf("names are %q, want %q", got, want)
 	}

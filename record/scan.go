@@ -48,6 +48,8 @@ type Scanner struct {
 	off   int64 // the next byte to judge
 	size  int64 // snapshot: bytes at and behind it do not exist
 	final bool  // snapshot: no record can be added any more
+	full  bool  // see Ending
+	cut   bool  // opt.Limit is one that a recovery has set
 
 	block []byte // bytes of the segment from base on
 	base  int64
@@ -146,6 +148,9 @@ func (s *Scanner) rest(ev *Event) error {
 		return io.EOF
 	case s.off >= s.opt.Limit && s.off < s.size:
 		ev.To, ev.Class = s.size, Void
+		if s.cut {
+			ev.Class = Dropped
+		}
 		return nil
 	case s.off < s.opt.Limit:
 		ev.To, ev.Class = s.opt.Limit, Hole

@@ -151,10 +151,16 @@ func TestScanProperty(t *testing.T) {
 			b = b[:rapid.IntRange(0, len(b)).Draw(t, "size")]
 		}
 		final := rapid.Bool().Draw(t, "final")
-		got := scan(t, b, drawOptions(t, s), final)
+		e := Ending{Full: rapid.Bool().Draw(t, "full")}
+		opt := drawOptions(t, s)
+		if final && s.limit > 1 && rapid.IntRange(0, 3).Draw(t, "kept") == 0 {
+			e.Cut = rapid.Int64Range(1, s.limit).Draw(t, "cut")
+			s.limit = e.Cut
+		}
+		got := scanEnding(t, b, opt, final, e)
 		s.check(t, int64(len(b)), final, got)
-		if diff := cmp.Diff(newOracle(s.frame, b, s.limit, final).events(0), got); diff != "" {
-			t.Fatalf("limit %d, size %d, final %v (-oracle +scanner):\n%s", s.limit, len(b), final, diff)
+		if diff := cmp.Diff(newOracle(s.frame, b, opt.Limit, final, e).events(0), got); diff != "" {
+			t.Fatalf("limit %d, size %d, final %v, %+v (-oracle +scanner):\n%s", opt.Limit, len(b), final, e, diff)
 		}
 	})
 }
@@ -184,7 +190,7 @@ func TestScanGrowing(t *testing.T) {
 		}
 		sc.See(size, true)
 		got = append(got, drain(t, sc)...)
-		if diff := cmp.Diff(newOracle(s.frame, s.bytes, s.limit, true).events(0), got); diff != "" {
+		if diff := cmp.Diff(newOracle(s.frame, s.bytes, s.limit, true, Ending{}).events(0), got); diff != "" {
 			t.Fatalf("limit %d, size %d (-at once +growing):\n%s", s.limit, size, diff)
 		}
 	})

@@ -3,6 +3,8 @@ package segment
 import (
 	"errors"
 	"fmt"
+
+	"github.com/manypen/manypen/record"
 )
 
 // Sentinels for decisions, matched with errors.Is through an [Error].
@@ -44,3 +46,16 @@ func (e *Error) Unwrap() error { return e.Err }
 func foreignf(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrForeign}, args...)...)
 }
+
+// GoneError says that segments were removed that a reader wanted.
+type GoneError struct {
+	From   record.Position // where the reader was
+	Oldest record.Position // where it can go on
+	Err    error           // ErrPruned or ErrMissing
+}
+
+func (e *GoneError) Error() string {
+	return e.Err.Error() + "; the journal goes on at " + e.Oldest.String()
+}
+
+func (e *GoneError) Unwrap() error { return e.Err }

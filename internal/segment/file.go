@@ -122,6 +122,9 @@ func (d *Dir) errorAt(op string, n uint64, off int64, err error) error {
 	return &Error{Op: op, Path: path, Segment: n, Offset: off, Err: err}
 }
 
+// ErrorAt is err as an [Error] about segment n; nil stays nil.
+func (d *Dir) ErrorAt(op string, n uint64, err error) error { return d.errorAt(op, n, 0, err) }
+
 // ErrorAt is err as an [Error] at offset off of this segment; nil stays nil.
 func (s *File) ErrorAt(op string, off int64, err error) error {
 	return s.dir.errorAt(op, s.Number, off, err)

@@ -19,10 +19,10 @@ const Version = 1
 //	+------+--------+--------+-----+--------+------+----------+--------+-----
 //	|magic |version |hdr size|uuid |number  |limit |max record|created | boot
 //	+------+--------+--------+-----+--------+------+----------+--------+-----
-//	 80     88    96          104         112    116       4088
-//	+------+-----+-----------+-----------+------+---------+-------+
-//	|marker|seed |prev limit |prev max   |ahead |  zeros  |  sum  |
-//	+------+-----+-----------+-----------+------+---------+-------+
+//	 80     88    96          104         112    116   120    136     4088
+//	+------+-----+-----------+-----------+------+-----+------+-------+-----+
+//	|marker|seed |prev limit |prev max   |ahead |flags| cut  | zeros | sum |
+//	+------+-----+-----------+-----------+------+-----+------+-------+-----+
 //
 // A page of their own keeps later writes out of the disk block that holds
 // them; two of them make one lost block cost nothing (docs/FORMAT.md, 2).
@@ -44,8 +44,14 @@ const (
 	offPrevLimit  = 96
 	offPrevMax    = 104
 	offAhead      = 112
+	offFlags      = 116
+	offCutSegment = 120
+	offCutOffset  = 128
 	offPageSum    = pageSize - 8
 )
+
+// flagRolled in a header stands for Header.Rolled.
+const flagRolled = 1
 
 const magic = "\x89MNYPEN\n"
 
@@ -82,6 +88,12 @@ type Header struct {
 	Boot    [16]byte // boot id of the creator's machine, zero if it has none
 	Prev    Limits   // of the predecessor, zero if there was none
 	Ahead   uint32   // segments that may be in use behind one that is not synced
+	// Rolled says that the predecessor was full: the segment was not begun by a
+	// recovery, and there are no unused bytes in front of it.
+	Rolled bool
+	// Cut, if not zero, is where the journal ends in front of this segment: a
+	// recovery has dropped what lies behind it.
+	Cut record.Position
 }
 
 // encode returns the HeaderSize bytes of h.
@@ -103,6 +115,11 @@ func (h *Header) encode() []byte {
 	le.PutUint64(p[offPrevLimit:], uint64(h.Prev.Limit))
 	le.PutUint64(p[offPrevMax:], uint64(h.Prev.MaxRecord))
 	le.PutUint32(p[offAhead:], h.Ahead)
+	if h.Rolled {
+		le.PutUint32(p[offFlags:], flagRolled)
+	}
+	le.PutUint64(p[offCutSegment:], h.Cut.Segment)
+	le.PutUint64(p[offCutOffset:], uint64(h.Cut.Offset))
 	le.PutUint64(p[offPageSum:], xxhash.Sum64(p[:offPageSum]))
 	return append(p, p...)
 }
@@ -144,6 +161,8 @@ func parsePage(b []byte) page {
 	p.Boot = [16]byte(b[offBoot:])
 	p.Prev = Limits{int64(le.Uint64(b[offPrevLimit:])), int64(le.Uint64(b[offPrevMax:]))}
 	p.Ahead = le.Uint32(b[offAhead:])
+	p.Rolled = le.Uint32(b[offFlags:])&flagRolled != 0
+	p.Cut = record.Position{Segment: le.Uint64(b[offCutSegment:]), Offset: int64(le.Uint64(b[offCutOffset:]))}
 	frame := record.NewFrame(p.UUID, p.Number)
 	if p.Limits.valid() && le.Uint32(b[offHeaderSize:]) == HeaderSize &&
 		[8]byte(b[offMarker:]) == frame.Marker && le.Uint64(b[offSeed:]) == frame.Seed {

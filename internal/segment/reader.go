@@ -84,6 +84,10 @@ func (r *Reader) Close() error {
 // Segment is the number of the segment the last event came from.
 func (r *Reader) Segment() uint64 { return r.n }
 
+// Rolled reports whether the segment the last event came from was begun because
+// the one before was full, and not by a recovery.
+func (r *Reader) Rolled() bool { return r.file != nil && r.file.Rolled }
+
 // Position is where the reader will go on.
 func (r *Reader) Position() record.Position {
 	off := r.from
@@ -177,7 +181,7 @@ func (r *Reader) open() error {
 		}
 		return err
 	}
-	r.file, r.listed, r.idle = f, time.Time{}, 0
+	r.file, r.listed, r.idle, r.final = f, time.Time{}, 0, false
 	r.scan = record.NewScanner(f.F, record.ScannerOptions{
 		Frame: f.Frame, Limit: f.Limit, From: max(r.from, HeaderSize),
 		Reuse: r.opt.Reuse, BlockSize: r.opt.BlockSize,
@@ -285,6 +289,11 @@ func (r *Reader) look() error {
 			return r.file.ErrorAt("read", r.scan.Offset(), err)
 		}
 	}
+	if final && !r.final {
+		// The headers behind a segment are made after it was closed, and never
+		// changed; a cut is made before anybody appends behind it.
+		r.scan.Ends(r.dir.ending(r.n))
+	}
 	r.final = final
 	r.scan.See(st.Size, final)
 	return nil
@@ -382,16 +391,3 @@ func (r *Reader) align() error {
 	}
 	return nil
 }
-
-// GoneError says that segments were removed that a reader wanted.
-type GoneError struct {
-	From   record.Position // where the reader was
-	Oldest record.Position // where it can go on
-	Err    error           // ErrPruned or ErrMissing
-}
-
-func (e *GoneError) Error() string {
-	return e.Err.Error() + "; the journal goes on at " + e.Oldest.String()
-}
-
-func (e *GoneError) Unwrap() error { return e.Err }

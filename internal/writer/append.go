@@ -69,17 +69,28 @@ func (w *Writer) append(h *record.Header, count int, key, value []byte, entries 
 		if err != nil {
 			return Ack{}, err
 		}
+		mark := int64(0)
+		if torn == nil {
+			if vec, mark, err = w.withMark(h, vec); err != nil {
+				return Ack{}, err
+			}
+		}
 		start, n, err := w.write(cur, vec) // A2, A3
 		// A5. With n == 0 nothing is known about the size, and start is 0.
-		void := start >= cur.Limit
 		w.full = w.full || start+n >= cur.Limit
+		want := mark + h.Size()
+		if n > mark { // of the record, which is judged by its own start (C13)
+			start, n, want = start+mark, n-mark, want-mark
+		}
+		void := start >= cur.Limit
 		switch {
 		case errors.Is(err, ErrOutcomeUnknown):
 			w.stale = true
 			return Ack{}, cur.ErrorAt("append", start, err)
 		case err == nil && !void: // A4: wholly there, and it starts below the limit
 			w.seq += uint64(count)
-			w.count.bytes += uint64(n)
+			w.count.bytes += uint64(n + mark)
+			w.mark.since += n
 			return Ack{record.Position{Segment: cur.Number, Offset: start}, start + n, h.Seq}, nil
 		case void:
 			w.count.voids++
@@ -98,7 +109,7 @@ func (w *Writer) append(h *record.Header, count int, key, value []byte, entries 
 		// appended in between. The whole record may be tried again, since this
 		// one can not become whole any more; once, so that a full disk is not
 		// filled with fragments, and the second try tells the cause.
-		torn = &FragmentError{Written: n, Want: h.Size(), Err: err}
+		torn = &FragmentError{Written: n, Want: want, Err: err}
 		tornAt = record.Position{Segment: cur.Number, Offset: start}
 	}
 }
@@ -140,6 +151,7 @@ func (w *Writer) write(p *pin, vec [][]byte) (start, n int64, err error) {
 		}()
 	}
 	n, err = vio.Appendv(p.F, vec) // A2
+	w.mark.release()
 	var call *vio.Error
 	if errors.As(err, &call) {
 		err = call.Err // the caller says where and how much

@@ -55,6 +55,7 @@ func (w *Writer) adopt(page *control.Page) error {
 	old := w.page
 	err := w.dropPins()
 	w.page, w.leave = page, false
+	w.mark.restart(page.Syn())
 	if old != nil {
 		err = errors.Join(err, old.Close())
 	}
@@ -179,7 +180,7 @@ func (w *Writer) found(n *need) bool {
 		if r.Next(&ev) != nil {
 			return false
 		}
-		if ev.Class != record.Whole || ev.Header.Writer != w.id {
+		if ev.Class != record.Whole || ev.Header.Writer != w.id || ev.Header.Kind == record.KindMark {
 			continue
 		}
 		if ev.Header.Seq != next {

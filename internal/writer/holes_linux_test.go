@@ -47,13 +47,8 @@ func TestC1StaleControlFile(t *testing.T) {
 func TestC5NoRoomForNextSegment(t *testing.T) {
 	dir := t.TempDir()
 	w := start(t, dir, small, realSystem())
-	want := []string{"first"}
-	put(t, w, "first")
-	w.mu.Lock()
-	err := w.seal(w.cur.File)
-	w.full = true
-	w.mu.Unlock()
-	if err != nil {
+	want := top(t, w)
+	if err := w.seal(w.cur.File); err != nil {
 		t.Fatal(err)
 	}
 	// Without a free descriptor no file can be made.
@@ -84,13 +79,13 @@ func TestC5NoRoomForNextSegment(t *testing.T) {
 func TestC6DeadBetweenSealAndNext(t *testing.T) {
 	dir := t.TempDir()
 	w := start(t, dir, small, realSystem())
-	put(t, w, "one")
+	want := top(t, w)
 	if err := errors.Join(w.seal(w.cur.File), w.Close()); err != nil {
 		t.Fatal(err)
 	}
 	w = start(t, dir, small, realSystem())
 	put(t, w, "two")
-	wantContents(t, dir, []string{"one", "two"})
+	wantContents(t, dir, append(want, "two"))
 }
 
 // C7: a process that is stopped while it rolls holds up nobody's appends.
@@ -281,7 +276,7 @@ func TestC20NameDurableBeforeUse(t *testing.T) {
 	w1 := start(t, dir, small, sys)
 	// A roller that died after it linked the next segment (R5), before R6.
 	n := w1.cur.Number
-	if err := errors.Join(w1.seal(w1.cur.File), w0.link(n+1, w0.cur.Limits)); err != nil {
+	if err := errors.Join(w1.seal(w1.cur.File), w0.link(segment.Header{Number: n + 1, Prev: w0.cur.Limits})); err != nil {
 		t.Fatal(err)
 	}
 	dirSyncs = 0

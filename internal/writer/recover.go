@@ -9,6 +9,7 @@ import (
 	"github.com/manypen/manypen/internal/control"
 	"github.com/manypen/manypen/internal/host"
 	"github.com/manypen/manypen/internal/segment"
+	"github.com/manypen/manypen/record"
 )
 
 // recover starts a new segment and a new control file, after it has made sure
@@ -45,10 +46,14 @@ func (w *Writer) recover(floor uint64) (active uint64, err error) {
 		if active > segment.MaxNumber {
 			return &segment.Error{Op: "open", Path: w.dir.Path, Segment: active, Err: ErrFull}
 		}
+		h := segment.Header{Number: active, Prev: last.Limits}
 		if floor > last.n {
-			last.limits = segment.Limits{} // the predecessor is not there to be repeated
+			h.Prev = segment.Limits{} // the predecessor is not there to be repeated
 		}
-		if err := w.link(active, last.limits); err != nil { // V6
+		if h.Cut, err = w.cut(last); err != nil {
+			return err
+		}
+		if err := w.link(h); err != nil { // V6
 			return err
 		}
 		if err := w.sys.syncDir(w.dir.F); err != nil {
@@ -67,8 +72,36 @@ func (w *Writer) recover(floor uint64) (active uint64, err error) {
 
 // settled is the newest segment after settle.
 type settled struct {
-	n      uint64
-	limits segment.Limits
+	n uint64
+	segment.Header
+}
+
+// cut finds out where the journal ends if a prefix is to be kept. Whoever reads
+// in front of the next segment finds that in its header: the segment appears with
+// it, so the cut is made at once and for everybody, or not at all.
+//
+// What lies in front of a segment that a recovery began was judged then.
+func (w *Writer) cut(last settled) (record.Position, error) {
+	if !w.opt.Prefix || last.n == 0 {
+		return record.Position{}, nil
+	}
+	from := last.n
+	if last.Rolled && from > ahead {
+		there, err := w.dir.Exists(from - ahead)
+		if err != nil {
+			return record.Position{}, err
+		}
+		if there {
+			from -= ahead
+		}
+	}
+	return w.dir.FirstLoss(from, last.n, w.otherBoot(last.Boot))
+}
+
+// otherBoot reports whether what was written under boot has been read back from
+// the disk since.
+func (w *Writer) otherBoot(boot [16]byte) bool {
+	return w.boot != ([16]byte{}) && boot != w.boot && boot != ([16]byte{})
 }
 
 // settle seals the newest segments and makes them durable (V4, V5): ahead+1 of
@@ -85,7 +118,7 @@ func (w *Writer) settle(numbers []uint64) (last settled, err error) {
 			return last, err
 		}
 		if numbers[i] == newest {
-			last = settled{newest, f.Limits}
+			last = settled{newest, f.Header}
 		}
 		if err := errors.Join(w.seal(f), f.Close()); err != nil {
 			return last, err
@@ -111,7 +144,7 @@ func (w *Writer) harden(n uint64) error {
 	if err != nil {
 		return err
 	}
-	if w.boot != ([16]byte{}) && f.Boot != w.boot && f.Boot != ([16]byte{}) {
+	if w.otherBoot(f.Boot) {
 		return errors.Join(f.ErrorAt("sync", 0, w.sys.syncData(f.F)), f.Close())
 	}
 	if err := f.Close(); err != nil {

@@ -79,7 +79,7 @@ func (w *Writer) roll() error {
 		}
 	}
 	next, err := w.create(n, cur.Limits) // R4, R5
-	if err != nil {
+	if err != nil || w.stale {
 		return err
 	}
 	if next == n+1 { // it was made here, or by another one that may have died
@@ -118,8 +118,14 @@ func (w *Writer) create(n uint64, prev segment.Limits) (next uint64, err error) 
 		if next, err = w.locate(n); err != nil || next > n {
 			return err
 		}
+		// A recovery that died half-way may have sealed n before it was full. It
+		// had removed the page first, and under this lock none can begin.
+		if linked, err := w.page.Linked(); err != nil || !linked {
+			w.stale = err == nil
+			return w.dir.ErrorAt("stat", n, err)
+		}
 		next = n + 1
-		return w.link(next, prev)
+		return w.link(segment.Header{Number: next, Prev: prev, Rolled: true})
 	})
 	return next, err
 }
@@ -140,12 +146,11 @@ func (w *Writer) locate(n uint64) (uint64, error) {
 	return numbers[len(numbers)-1], nil
 }
 
-// link is R5: segment n appears complete, or somebody else's does.
-func (w *Writer) link(n uint64, prev segment.Limits) error {
-	err := w.dir.Create(segment.Header{
-		UUID: w.dir.UUID, Number: n, Limits: w.opt.Limits,
-		Created: time.Now().UnixNano(), Boot: w.boot, Prev: prev, Ahead: ahead,
-	}, w.opt.Perm, w.opt.Exact)
+// link is R5: the segment of h appears complete, or somebody else's does.
+func (w *Writer) link(h segment.Header) error {
+	h.UUID, h.Limits, h.Ahead = w.dir.UUID, w.opt.Limits, ahead
+	h.Boot, h.Created = w.boot, time.Now().UnixNano()
+	err := w.dir.Create(h, w.opt.Perm, w.opt.Exact)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

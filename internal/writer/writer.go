@@ -40,6 +40,7 @@ type Options struct {
 	Perm   os.FileMode    // of files it makes
 	Exact  bool           // Perm is not subject to the umask
 	Locked bool           // lock around each append
+	Prefix bool           // recovery keeps what is in front of the first loss
 	// Timeout bounds every wait for a lock.
 	Timeout time.Duration
 }
@@ -92,6 +93,7 @@ type Writer struct {
 	closed bool
 	seq    uint64 // of the last record that was appended
 	buf    record.Buffer
+	mark   marker
 
 	// syncMu lets one goroutine sync at a time: the sync lock belongs to the
 	// handle and does not separate its goroutines.

@@ -61,6 +61,17 @@ func fill(t testing.TB, w *Writer) []string {
 	}
 }
 
+// top appends records until no valid one fits into the current segment.
+func top(t testing.TB, w *Writer) []string {
+	t.Helper()
+	var texts []string
+	for i := 0; !w.full; i++ {
+		texts = append(texts, fmt.Sprintf("top %d %0700d", i, 0))
+		put(t, w, texts[i])
+	}
+	return texts
+}
+
 // contents reads the whole journal as a new reader would, values in order, and
 // what was damaged.
 func contents(t testing.TB, dir string) (values []string, damage []record.Class) {
@@ -85,6 +96,9 @@ func contents(t testing.TB, dir string) (values []string, damage []record.Class)
 		}
 		if ev.Class != record.Whole {
 			damage = append(damage, ev.Class)
+			continue
+		}
+		if ev.Header.Kind == record.KindMark {
 			continue
 		}
 		values = append(values, string(ev.Value))

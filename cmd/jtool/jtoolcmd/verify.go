@@ -19,9 +19,9 @@ func (t *tool) verifyCmd() *cobra.Command {
 		Short: "Check everything up to the end seen at the start",
 		Long: `verify reads the whole journal, checks every byte, and proves from the sequences
 of the writers that no record is missing. It may run beside writers: what is
-being written is not judged. Exit code 4 says corruption, 3 that there is a
-hole, as a loss of power or somebody who erases leaves, 5 fragments, if --strict
-is given.`,
+being written is not judged. Exit code 4 says corruption, or a hole in what had
+been on disk, as the marks in the journal tell; 3 that there is another hole, as a
+loss of power leaves, or somebody who erases; 5 fragments, if --strict is given.`,
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			bar := t.newProgress("bytes", 0, false)
@@ -88,7 +88,7 @@ func resultOf(code int) string {
 }
 
 func classes() []journal.DamageClass {
-	return []journal.DamageClass{journal.Fragment, journal.Void, journal.Unused, journal.Hole, journal.Corruption}
+	return []journal.DamageClass{journal.Fragment, journal.Void, journal.Unused, journal.Dropped, journal.Hole, journal.Corruption}
 }
 
 func (t *tool) printReport(r *journal.Report, code int) error {
@@ -104,6 +104,11 @@ func (t *tool) printReport(r *journal.Report, code int) error {
 	}
 	for _, c := range classes() {
 		fmt.Fprintf(w, "%v\t%d, %d bytes\n", c, r.Classes[c].Count, r.Classes[c].Bytes)
+	}
+	for _, d := range r.Damage {
+		if d.BelowMark {
+			fmt.Fprintf(w, "below mark\tthe hole at %v was on disk before\n", d.From)
+		}
 	}
 	fmt.Fprintf(w, "missing\t%d records\n", r.Missing())
 	for _, wr := range r.Writers {
@@ -170,6 +175,8 @@ type jsonSummary struct {
 	Bytes    string               `json:"bytes"`
 	Payload  string               `json:"payload"`
 	Pending  string               `json:"pending"`
+	Mark     string               `json:"mark"`
+	BelowMk  jsonClass            `json:"below_mark"`
 	Missing  string               `json:"missing"`
 	Oldest   string               `json:"oldest,omitempty"`
 	Newest   string               `json:"newest,omitempty"`
@@ -195,6 +202,7 @@ func verifyObject(r *journal.Report, code int) jsonSummary {
 		Segments: strconv.Itoa(r.Segments), First: u(r.First), Last: u(r.Last),
 		Records: u(r.Records), Deletes: u(r.Deletes), Batches: u(r.Batches), Marks: u(r.Marks), Unknown: u(r.Unknown),
 		Bytes: i(r.Bytes), Payload: i(r.Payload), Pending: i(r.Pending), Missing: u(r.Missing()),
+		Mark: r.Mark.String(), BelowMk: jsonClass{u(r.BelowMark.Count), i(r.BelowMark.Bytes)},
 		Oldest: stamp(r.Oldest), Newest: stamp(r.Newest),
 		Damage: make(map[string]jsonClass), Writers: []jsonWriter{}, Problems: []string{},
 	}
