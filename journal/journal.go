@@ -93,7 +93,9 @@ func (j *Journal) WriterID() uint64 {
 
 // Close waits until the appends that are under way have ended, and closes the
 // handle. Under SyncInterval it syncs what was not synced yet, under SyncNone
-// it does not. Iterators of the handle end with ErrClosed.
+// it does not. Iterators of the handle end with ErrClosed. If records of this handle
+// were caught in a failed sync, which no call has told of, the error is
+// ErrOutcomeUnknown.
 func (j *Journal) Close() error {
 	err := error(ErrClosed)
 	j.once.Do(func() {

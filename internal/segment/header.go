@@ -19,10 +19,10 @@ const Version = 1
 //	+------+--------+--------+-----+--------+------+----------+--------+-----
 //	|magic |version |hdr size|uuid |number  |limit |max record|created | boot
 //	+------+--------+--------+-----+--------+------+----------+--------+-----
-//	 80     88    96          104         112    116   120    136     4088
-//	+------+-----+-----------+-----------+------+-----+------+-------+-----+
-//	|marker|seed |prev limit |prev max   |ahead |flags| cut  | zeros | sum |
-//	+------+-----+-----------+-----------+------+-----+------+-------+-----+
+//	 80     88    96          104       112    116   120  136        4088
+//	+------+-----+-----------+---------+------+-----+----+---------+--+-----+
+//	|marker|seed |prev limit |prev max |ahead |flags|cut |prev size|0 | sum |
+//	+------+-----+-----------+---------+------+-----+----+---------+--+-----+
 //
 // A page of their own keeps later writes out of the disk block that holds
 // them; two of them make one lost block cost nothing (docs/FORMAT.md, 2).
@@ -47,6 +47,7 @@ const (
 	offFlags      = 116
 	offCutSegment = 120
 	offCutOffset  = 128
+	offPrevSize   = 136
 	offPageSum    = pageSize - 8
 )
 
@@ -91,6 +92,9 @@ type Header struct {
 	// Rolled says that the predecessor was full: the segment was not begun by a
 	// recovery, and there are no unused bytes in front of it.
 	Rolled bool
+	// PrevSize is how long the predecessor was at least when the segment was
+	// begun, if Rolled is set.
+	PrevSize int64
 	// Cut, if not zero, is where the journal ends in front of this segment: a
 	// recovery has dropped what lies behind it.
 	Cut record.Position
@@ -118,6 +122,7 @@ func (h *Header) encode() []byte {
 	if h.Rolled {
 		le.PutUint32(p[offFlags:], flagRolled)
 	}
+	le.PutUint64(p[offPrevSize:], uint64(h.PrevSize))
 	le.PutUint64(p[offCutSegment:], h.Cut.Segment)
 	le.PutUint64(p[offCutOffset:], uint64(h.Cut.Offset))
 	le.PutUint64(p[offPageSum:], xxhash.Sum64(p[:offPageSum]))
@@ -162,6 +167,7 @@ func parsePage(b []byte) page {
 	p.Prev = Limits{int64(le.Uint64(b[offPrevLimit:])), int64(le.Uint64(b[offPrevMax:]))}
 	p.Ahead = le.Uint32(b[offAhead:])
 	p.Rolled = le.Uint32(b[offFlags:])&flagRolled != 0
+	p.PrevSize = int64(le.Uint64(b[offPrevSize:]))
 	p.Cut = record.Position{Segment: le.Uint64(b[offCutSegment:]), Offset: int64(le.Uint64(b[offCutOffset:]))}
 	frame := record.NewFrame(p.UUID, p.Number)
 	if p.Limits.valid() && le.Uint32(b[offHeaderSize:]) == HeaderSize &&

@@ -68,13 +68,23 @@ func (s *lossScan) event(f *File, ev *record.Event) (more bool, err error) {
 }
 
 // mayHaveLost reports whether a torn record looks as if a disk had lost a part of
-// it: a sector of zeros, or the end of the file where that was longer.
+// it: the end of the file, or a sector of zeros.
 func (s *File) mayHaveLost(ev *record.Event) (bool, error) {
 	size, err := s.Size()
-	if err != nil || ev.To > s.Limit && ev.To == size {
-		return err == nil, err
+	if err != nil {
+		return false, err
 	}
 	var b [64 << 10]byte
+	next, err := s.dir.peek(s.Number + 1)
+	if err == nil && next.Rolled && next.Number == s.Number+1 && ev.To == size {
+		if size < next.PrevSize {
+			return true, nil // then it was not synced, nor anything behind it
+		}
+		// Or a seal has filled up with zeros what was lost at the end.
+		if _, err := s.F.ReadAt(b[:1], size-1); err != nil || size == s.Limit && b[0] == 0 {
+			return err == nil, err
+		}
+	}
 	for off := (ev.From + sector - 1) / sector * sector; off+sector <= ev.To; off += int64(len(b)) {
 		n, err := s.F.ReadAt(b[:min(int64(len(b)), ev.To-off)], off)
 		if err != nil && err != io.EOF {

@@ -38,14 +38,14 @@ func (e *FragmentError) Unwrap() []error { return []error{e.Err, io.ErrShortWrit
 
 // Append appends one record of h's kind and time.
 func (w *Writer) Append(h record.Header, key, value []byte) (Ack, error) {
-	w.mu.Lock()
+	w.lock(&w.mu)
 	defer w.mu.Unlock()
 	return w.append(&h, 1, key, value, nil)
 }
 
 // AppendBatch appends a batch of count entries, which are encoded already.
 func (w *Writer) AppendBatch(h record.Header, count int, entries [][]byte) (Ack, error) {
-	w.mu.Lock()
+	w.lock(&w.mu)
 	defer w.mu.Unlock()
 	ack, err := w.append(&h, count, nil, nil, entries)
 	w.buf.Release()
@@ -75,6 +75,7 @@ func (w *Writer) append(h *record.Header, count int, key, value []byte, entries 
 				return Ack{}, err
 			}
 		}
+		w.at("A2")
 		start, n, err := w.write(cur, vec) // A2, A3
 		// A5. With n == 0 nothing is known about the size, and start is 0.
 		w.full = w.full || start+n >= cur.Limit
@@ -159,6 +160,7 @@ func (w *Writer) write(p *pin, vec [][]byte) (start, n int64, err error) {
 	if n == 0 {
 		return 0, 0, err
 	}
+	w.at("A3")
 	// A3. The offset of an O_APPEND descriptor is the end of its own last
 	// write, whatever others have appended since (KERNEL 3.4).
 	end, serr := p.F.Seek(0, io.SeekCurrent)

@@ -20,7 +20,7 @@ var errUnsettled = fmt.Errorf("%w: the control file is removed again and again",
 // asks for. A writer that had another page first looks for its records that
 // were not synced. The caller holds mu.
 func (w *Writer) attach() error {
-	w.syncMu.Lock()
+	w.lock(&w.syncMu)
 	defer w.syncMu.Unlock()
 	if w.closed {
 		return ErrClosed

@@ -114,7 +114,7 @@ func TestC11SleeperLinksPrunedNumber(t *testing.T) {
 	if _, err := w.Prune(n + 3); err != nil {
 		t.Fatal(err)
 	}
-	highest, err := sleeper.create(n, limits) // R4, R5 of the sleeper
+	highest, err := sleeper.create(n, limits, limits.Limit) // R4, R5 of the sleeper
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package writer
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/manypen/manypen/internal/host"
@@ -15,8 +16,14 @@ const (
 
 // withDir runs f with the directory locked. Those who make a segment hold the
 // lock together, those who remove one or recover hold it alone (I5, C11).
+//
+// The lock belongs to the open directory, as the sync lock does to the page: the
+// goroutines of a handle take turns by a mutex, or one that removes segments would
+// let go of the lock that another one recovers under.
 func (w *Writer) withDir(alone bool, f func() error) error {
-	err := poll(w.opt.Timeout, func() (bool, error) { return host.TryLockDir(w.dir.F, alone) })
+	w.lock(&w.dirMu)
+	defer w.dirMu.Unlock()
+	err := w.poll(func() (bool, error) { return host.TryLockDir(w.dir.F, alone) })
 	if err != nil {
 		return &segment.Error{Op: "lock", Path: w.dir.Path, Err: err}
 	}
@@ -26,8 +33,8 @@ func (w *Writer) withDir(alone bool, f func() error) error {
 // poll calls try until it succeeds, fails or the time is up. Waiting in the
 // kernel would be prompter and could not be given up: the holder of a lock may
 // be stopped (C7 for appends, S2 for syncs).
-func poll(timeout time.Duration, try func() (bool, error)) error {
-	deadline := time.Now().Add(timeout)
+func (w *Writer) poll(try func() (bool, error)) error {
+	deadline := time.Now().Add(w.opt.Timeout)
 	for pause := 20 * time.Microsecond; ; pause = min(2*pause, 5*time.Millisecond) {
 		ok, err := try()
 		if ok || err != nil {
@@ -36,6 +43,28 @@ func poll(timeout time.Duration, try func() (bool, error)) error {
 		if time.Now().After(deadline) {
 			return ErrTimeout
 		}
+		if w.sys.step != nil {
+			w.sys.step("wait")
+			continue
+		}
 		time.Sleep(pause)
+	}
+}
+
+// at is called at the steps of the protocol, for the sake of tests.
+func (w *Writer) at(step string) {
+	if w.sys.step != nil {
+		w.sys.step(step)
+	}
+}
+
+// lock locks one of the handle's mutexes.
+func (w *Writer) lock(m *sync.Mutex) {
+	if w.sys.step == nil {
+		m.Lock()
+		return
+	}
+	for !m.TryLock() {
+		w.sys.step("wait")
 	}
 }

@@ -31,13 +31,19 @@ func (w *Writer) Prune(n uint64) (removed []uint64, err error) {
 			return err
 		}
 		for _, k := range prunable(numbers, n) {
+			w.at("T1")
 			err := host.RemoveIn(w.dir.F, segment.Name(k))
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 			removed = append(removed, k)
+			// One by one: after a loss of power the next one must not be gone and
+			// this one there, for that is what a loss looks like.
+			if err := w.sys.syncDir(w.dir.F); err != nil {
+				return err
+			}
 		}
-		return w.sys.syncDir(w.dir.F)
+		return nil
 	})
 	return removed, err
 }

@@ -29,11 +29,13 @@ func (w *Writer) recover(floor uint64) (active uint64, err error) {
 			if err != nil {
 				return err
 			}
+			w.at("V3")
 			err = host.RemoveIn(w.dir.F, control.Name(w.boot)) // V3
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 		}
+		w.at("V4")
 		numbers, err := w.dir.List() // V4
 		if err != nil {
 			return err
@@ -53,18 +55,22 @@ func (w *Writer) recover(floor uint64) (active uint64, err error) {
 		if h.Cut, err = w.cut(last); err != nil {
 			return err
 		}
+		w.at("V6")
 		if err := w.link(h); err != nil { // V6
 			return err
 		}
+		w.at("V6 linked")
 		if err := w.sys.syncDir(w.dir.F); err != nil {
 			return err
 		}
+		w.at("V7")
 		if w.shared { // V7
 			err := control.Create(w.dir.F, w.identity(), active, control.At(active, 0), w.opt.Perm, w.opt.Exact)
 			if err != nil {
 				return &segment.Error{Op: "create", Path: w.dir.Path, Err: err}
 			}
 		}
+		w.at("V8")
 		return w.sweep() // V8
 	})
 	return active, err
@@ -128,6 +134,7 @@ func (w *Writer) settle(numbers []uint64) (last settled, err error) {
 		if newest-n > ahead {
 			continue
 		}
+		w.at("V5")
 		if err := w.harden(n); err != nil {
 			return last, err
 		}

@@ -66,22 +66,31 @@ func (w *Writer) roll() error {
 	if n >= segment.MaxNumber {
 		return cur.ErrorAt("roll", 0, ErrFull)
 	}
+	w.at("R2")
 	if err := w.seal(cur.File); err != nil { // R2'
 		return err
+	}
+	size, err := cur.Size() // behind the seal: what is added from now on is void
+	if err != nil {
+		return cur.ErrorAt("roll", 0, err)
 	}
 	if b := uint64(cur.Ahead); n > b { // R3
 		if _, err := w.syncTo(control.At(n-b, control.End)); err != nil {
 			w.untold = w.afterSync(err) || w.untold
-			if w.stale && errors.Is(err, errUntrusted) {
-				return nil // attach recovers, and makes a new segment by that
+			if w.stale {
+				// Attach recovers, and makes a new segment by that. What could not
+				// be synced is not what is to be appended: the next Sync tells.
+				return nil
 			}
 			return cur.ErrorAt("roll", 0, err)
 		}
 	}
-	next, err := w.create(n, cur.Limits) // R4, R5
+	w.at("R4")
+	next, err := w.create(n, cur.Limits, size) // R4, R5
 	if err != nil || w.stale {
 		return err
 	}
+	w.at("R6")
 	if next == n+1 { // it was made here, or by another one that may have died
 		if err := w.sys.syncDir(w.dir.F); err != nil { // R6
 			return err
@@ -111,7 +120,7 @@ func (w *Writer) seal(f *segment.File) (err error) {
 
 // create makes segment n+1, unless there is one that is higher than n already,
 // and returns its number (R4, R5).
-func (w *Writer) create(n uint64, prev segment.Limits) (next uint64, err error) {
+func (w *Writer) create(n uint64, prev segment.Limits, size int64) (next uint64, err error) {
 	err = w.withDir(together, func() error {
 		// Under the lock no name goes away. Retention removes the oldest first,
 		// so if n has its name, n+1 exists or nothing above n does.
@@ -125,7 +134,8 @@ func (w *Writer) create(n uint64, prev segment.Limits) (next uint64, err error) 
 			return w.dir.ErrorAt("stat", n, err)
 		}
 		next = n + 1
-		return w.link(segment.Header{Number: next, Prev: prev, Rolled: true})
+		w.at("R5")
+		return w.link(segment.Header{Number: next, Prev: prev, PrevSize: size, Rolled: true})
 	})
 	return next, err
 }
@@ -161,7 +171,7 @@ func (w *Writer) link(h segment.Header) error {
 // has removed n. It sets stale if the page has to be left first. The caller
 // holds mu.
 func (w *Writer) moveTo(n uint64) error {
-	w.syncMu.Lock()
+	w.lock(&w.syncMu)
 	defer w.syncMu.Unlock()
 	return w.moveToLocked(n)
 }
@@ -176,6 +186,7 @@ func (w *Writer) moveToLocked(n uint64) error {
 	if err != nil {
 		return err
 	}
+	w.at("R7")
 	// The sample comes after the opening, never before (C16), and every
 	// descriptor has its own (C45).
 	for _, p := range opened {
@@ -183,6 +194,7 @@ func (w *Writer) moveToLocked(n uint64) error {
 	}
 	// Only then may the page be found in its place: a writer that used n under
 	// a page that others have left could miss an error they are told (C22, I10).
+	w.at("R7 linked")
 	linked, err := w.page.Linked()
 	if err != nil {
 		return &segment.Error{Op: "stat", Path: w.dir.Path, Err: err}
@@ -191,6 +203,7 @@ func (w *Writer) moveToLocked(n uint64) error {
 		w.stale = true
 		return nil
 	}
+	w.at("R7 active")
 	if w.page.Active() < n {
 		// Nobody appends to a segment whose name may vanish (I6, C20, C30).
 		if err := w.sys.syncDir(w.dir.F); err != nil {

@@ -27,7 +27,7 @@ type counters struct {
 // Stats may be called at any time, and after Close. It waits for an append that
 // is under way.
 func (w *Writer) Stats() Stats {
-	w.mu.Lock()
+	w.lock(&w.mu)
 	defer w.mu.Unlock()
 	c := &w.count
 	return Stats{

@@ -27,13 +27,23 @@ func (w *Writer) Sync() error {
 	return w.SyncTo(pos)
 }
 
-// present is the end of the journal as this writer sees it. It reports records
-// of unknown outcome that nobody was told of, once.
+// present is the end of the journal, or a place behind everything that anybody has
+// acknowledged before the call. It reports records of unknown outcome that nobody
+// was told of, once.
 func (w *Writer) present() (control.Pos, error) {
-	w.mu.Lock()
+	w.lock(&w.mu)
 	defer w.mu.Unlock()
 	if err := w.beAttached(); err != nil {
 		return 0, err
+	}
+	// Others may be in a later segment, which nobody uses before it is active.
+	for w.page.Active() > w.cur.Number {
+		if err := w.follow(); err != nil {
+			return 0, err
+		}
+		if err := w.beAttached(); err != nil {
+			return 0, err
+		}
 	}
 	if w.untold {
 		w.untold = false
@@ -71,7 +81,7 @@ func (w *Writer) SyncTo(pos control.Pos) error {
 
 // settleSync decides what the result of syncTo on a page means for pos.
 func (w *Writer) settleSync(pos control.Pos, page *control.Page, err error) (done bool, _ error) {
-	w.mu.Lock()
+	w.lock(&w.mu)
 	defer w.mu.Unlock()
 	if err := w.doubted(pos); err != nil {
 		return true, err
@@ -128,23 +138,23 @@ func (w *Writer) afterSync(err error) (doubtful bool) {
 // found on the page, or again by whoever needs the sync.
 func (w *Writer) startSync(pos control.Pos) {
 	w.background.Add(1)
-	go func() {
+	w.sys.start(func() {
 		defer w.background.Done()
 		_, _ = w.syncTo(pos)
-	}()
+	})
 }
 
 // syncTo makes everything below pos durable (S1 to S6) and returns the page it
 // went by.
 func (w *Writer) syncTo(pos control.Pos) (page *control.Page, err error) {
-	w.syncMu.Lock()
+	w.lock(&w.syncMu)
 	defer w.syncMu.Unlock()
 	page = w.page
 	if page == nil {
 		return nil, ErrClosed
 	}
 	done := false
-	err = poll(w.opt.Timeout, func() (bool, error) {
+	err = w.poll(func() (bool, error) {
 		switch { // S1
 		case !page.Believable():
 			return false, errUntrusted
@@ -169,6 +179,7 @@ func (w *Writer) syncTo(pos control.Pos) (page *control.Page, err error) {
 		return page, err
 	}
 	err = w.syncLocked(page, pos)
+	w.at("S6")
 	if uerr := page.Unlock(); err == nil && uerr != nil { // S6
 		err = uerr
 	}
@@ -204,6 +215,7 @@ func (w *Writer) syncLocked(page *control.Page, pos control.Pos) error {
 			page.Succeeded(attempt, control.At(n, control.End)) // retention has removed it
 			continue
 		}
+		w.at("S3")
 		if !page.Trusts(p.sample) { // S3
 			return errUntrusted
 		}
@@ -225,6 +237,7 @@ func (w *Writer) syncSegment(page *control.Page, p *pin, whole bool) error {
 	if !ok {
 		return errUntrusted
 	}
+	w.at("S4")
 	end, err := p.Size() // before the sync: what is appended meanwhile is not in it (C18)
 	if err != nil {
 		return p.ErrorAt("sync", 0, err)
@@ -237,9 +250,11 @@ func (w *Writer) syncSegment(page *control.Page, p *pin, whole bool) error {
 		w.count.failures.Add(1)
 		// S5. Published before anybody is told, and never tried again: the
 		// kernel has marked the pages clean, a second call would lie.
+		w.at("S5")
 		page.Failed()
 		return fmt.Errorf("%w: %w", errFailed, p.ErrorAt("sync", 0, err))
 	}
+	w.at("S5")
 	page.Succeeded(attempt, control.At(p.Number, end))
 	return nil
 }
@@ -259,7 +274,7 @@ func (w *Writer) unpin() {
 
 // Synced reports whether everything below pos is known to be durable.
 func (w *Writer) Synced(pos control.Pos) bool {
-	w.syncMu.Lock()
+	w.lock(&w.syncMu)
 	defer w.syncMu.Unlock()
 	return w.page != nil && w.page.Believable() && w.page.Syn() >= pos
 }

@@ -70,9 +70,17 @@ type system struct {
 	bootID   func() ([16]byte, error)
 	syncData func(*os.File) error
 	syncDir  func(*os.File) error
+	// step, if set, is called at every step of the protocol, by its name in
+	// docs/CONCURRENCY.md, and in place of every wait. It may let others run, and
+	// need not return.
+	step func(name string)
+	// start runs f in a goroutine of its own.
+	start func(f func())
 }
 
-func realSystem() system { return system{host.BootID, host.SyncData, host.SyncDir} }
+func realSystem() system {
+	return system{bootID: host.BootID, syncData: host.SyncData, syncDir: host.SyncDir, start: func(f func()) { go f() }}
+}
 
 // Writer is one appending handle. Its methods may be called concurrently.
 type Writer struct {
@@ -95,6 +103,9 @@ type Writer struct {
 	buf    record.Buffer
 	mark   marker
 
+	// dirMu lets one goroutine have the directory lock at a time; it is taken
+	// after the others.
+	dirMu sync.Mutex
 	// syncMu lets one goroutine sync at a time: the sync lock belongs to the
 	// handle and does not separate its goroutines.
 	syncMu sync.Mutex
@@ -143,7 +154,7 @@ func open(path string, opt Options, sys system) (_ *Writer, err error) {
 	if err := w.admit(); err != nil {
 		return nil, err
 	}
-	w.mu.Lock()
+	w.lock(&w.mu)
 	defer w.mu.Unlock()
 	if err := w.attach(); err != nil {
 		return nil, err
@@ -258,9 +269,10 @@ func (w *Writer) ID() uint64 { return w.id }
 func (w *Writer) Dir() *segment.Dir { return w.dir }
 
 // Close waits for appends and syncs that are under way and releases the handle.
-// It does not sync.
+// It does not sync, but returns ErrOutcomeUnknown if records of this handle were
+// caught in a failed sync and no call has said so yet.
 func (w *Writer) Close() error {
-	w.mu.Lock()
+	w.lock(&w.mu)
 	if w.closed {
 		w.mu.Unlock()
 		return ErrClosed
@@ -268,14 +280,19 @@ func (w *Writer) Close() error {
 	w.closed = true
 	w.mu.Unlock()
 	w.background.Wait()
-	w.mu.Lock()
+	w.lock(&w.mu)
 	defer w.mu.Unlock()
-	return w.release()
+	var err error
+	if w.untold {
+		w.untold = false
+		err = &segment.Error{Op: "close", Path: w.dir.Path, Err: ErrOutcomeUnknown}
+	}
+	return errors.Join(err, w.release())
 }
 
 // release closes everything that is open.
 func (w *Writer) release() error {
-	w.syncMu.Lock()
+	w.lock(&w.syncMu)
 	defer w.syncMu.Unlock()
 	err := w.dropPins()
 	if w.page != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -210,4 +211,55 @@ func lastSyn(w *Writer) control.Pos {
 	w.syncMu.Lock()
 	defer w.syncMu.Unlock()
 	return w.page.Syn()
+}
+
+// Sync covers what others have acknowledged in segments that this handle has not
+// come to yet.
+func TestSyncCoversLaterSegments(t *testing.T) {
+	dir := t.TempDir()
+	w0 := start(t, dir, small, realSystem())
+	put(t, w0, "here")
+	w1 := start(t, dir, small, realSystem())
+	fill(t, w1)
+	ack := put(t, w1, "there")
+	if err := w0.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if !w1.Synced(ack.Pos()) {
+		t.Errorf("a record at %v, acknowledged before Sync, is not synced", ack.Position)
+	}
+}
+
+// The directory lock belongs to the handle; its goroutines must not let go of
+// each other's.
+func TestDirectoryLockIsNotShared(t *testing.T) {
+	dir := t.TempDir()
+	waits := make(chan struct{}, 1)
+	sys := realSystem()
+	sys.step = func(name string) {
+		if name == "wait" {
+			select {
+			case waits <- struct{}{}:
+			default:
+			}
+			runtime.Gosched()
+		}
+	}
+	w := start(t, dir, small, sys)
+	done := make(chan error, 1)
+	if err := w.withDir(exclusive, func() error {
+		go func() { done <- w.withDir(exclusive, func() error { return nil }) }()
+		select {
+		case <-waits:
+		case err := <-done:
+			t.Errorf("two goroutines have the lock, and one has let it go (%v)", err)
+			done <- err
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
 }
