@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/manypen/manypen/internal/segment"
+	"github.com/manypen/manypen/record"
 )
 
 // errDisk is what the disk says when it could not write.
@@ -188,6 +189,16 @@ func (d *disk) syncDir(between func()) {
 	if began > d.synced {
 		d.names, d.synced = names, began
 	}
+}
+
+// has reports whether a record would be there after any loss of power.
+func (d *disk) has(p record.Position, value string) bool {
+	in := d.names[segment.Name(p.Segment)]
+	if in == nil {
+		return false
+	}
+	from, to := p.Offset+record.HeaderSize, p.Offset+record.HeaderSize+int64(len(value))
+	return to+record.TrailerSize <= int64(len(in.safe)) && string(in.safe[from:to]) == value
 }
 
 // evict drops pages that count as clean from the page cache: what is read from

@@ -21,8 +21,9 @@ import (
 )
 
 var (
-	flagSchedules = flag.Int("schedules", 60, "schedules of TestExplore")
+	flagSchedules = flag.Int("schedules", 25, "schedules of TestExplore")
 	flagSeed      = flag.Uint64("seed", 0, "the one schedule of TestExplore to run again")
+	flagSwitches  = flag.Int("switches", 1, "how often TestExploreExhaustive leaves a task that could go on, or lets a process die")
 	flagTrace     = flag.Bool("trace", false, "print every step of TestExplore")
 )
 
@@ -49,6 +50,8 @@ type world struct {
 	steps int
 
 	faults  bool // the disk may fail
+	failing int  // the sync, counted down, that fails; 0 for by chance, or never
+	chances bool // and does so by chance
 	evicted bool // and what was read has changed thereby
 	points  int  // losses of power that were looked at
 
@@ -57,6 +60,7 @@ type world struct {
 	told, said map[record.Position]string
 	ever       map[record.Position]string // whatever was in the journal at any time
 	pruned     uint64                     // segments below this one may be gone
+	fresh      record.Position            // the last of told, if it was not checked yet
 }
 
 // proc is a process with one handle.
@@ -117,6 +121,34 @@ func (w *world) run(tk *task, alive bool) {
 			for _, pin := range p.w.pins {
 				w.disk.opened(pin.F)
 			}
+		}
+	}
+	if !w.fresh.IsZero() {
+		w.promised(w.fresh)
+		w.fresh = record.Position{}
+	}
+}
+
+// tell notes that somebody was told of a record that it is durable.
+func (w *world) tell(p record.Position, value string) {
+	w.told[p] = value
+	if w.fresh.Before(p) {
+		w.fresh = p
+	}
+}
+
+// promised checks that everything up to the record at p is on disk, which somebody was
+// told of that record: its own bytes, and all that a reader finds in front of it.
+func (w *world) promised(p record.Position) {
+	at, values := w.read(w.dir)
+	for _, q := range at {
+		if q.Segment >= w.pruned && !p.Before(q) && !w.disk.has(q, values[q]) {
+			w.t.Errorf("step %d: the record at %v is not on disk, the one at %v was called durable", w.steps, q, p)
+		}
+	}
+	for q, value := range w.told {
+		if q.Segment >= w.pruned && values[q] != value {
+			w.t.Errorf("step %d: the durable record at %v is lost", w.steps, q)
 		}
 	}
 }
@@ -185,7 +217,11 @@ func (w *world) system(p *proc) system {
 	sys.step = w.step
 	sys.start = func(f func()) { w.spawn(p, f) }
 	sys.syncData = func(f *os.File) error {
-		fails := w.faults && w.rng.IntN(40) == 0
+		fails := w.faults && w.failing == 0 && w.chances && w.rng.IntN(40) == 0
+		if w.failing > 0 {
+			w.failing--
+			fails = w.failing == 0
+		}
 		err := w.disk.sync(f, fails, func() { w.step("in fdatasync") })
 		w.step("behind fdatasync")
 		return err
@@ -254,24 +290,29 @@ func (w *world) work(p *proc, always bool) {
 			w.syncAll(p)
 			continue
 		}
-		value := w.value([]int{20, 600, 5000}[w.rng.IntN(3)])
-		h := record.Header{Kind: record.KindData, Time: int64(w.steps) * int64(time.Millisecond)}
-		ack, err := p.w.Append(h, nil, value)
-		if err != nil {
-			if !w.expected(err) {
-				w.t.Errorf("append: %v", err)
-			}
-			continue
+		w.append(p, []int{20, 600, 5000}[w.rng.IntN(3)], always)
+	}
+}
+
+// append appends a record, and waits for the disk if durable is set.
+func (w *world) append(p *proc, most int, durable bool) {
+	value := w.value(most)
+	h := record.Header{Kind: record.KindData, Time: int64(w.steps) * int64(time.Millisecond)}
+	ack, err := p.w.Append(h, nil, value)
+	if err != nil {
+		if !w.expected(err) {
+			w.t.Errorf("append: %v", err)
 		}
-		w.said[ack.Position] = string(value)
-		if !always {
-			continue
-		}
-		if err := p.w.SyncTo(ack.Pos()); err == nil {
-			w.told[ack.Position] = string(value)
-		} else if !w.expected(err) {
-			w.t.Errorf("sync: %v", err)
-		}
+		return
+	}
+	w.said[ack.Position] = string(value)
+	if !durable {
+		return
+	}
+	if err := p.w.SyncTo(ack.Pos()); err == nil {
+		w.tell(ack.Position, string(value))
+	} else if !w.expected(err) {
+		w.t.Errorf("sync: %v", err)
 	}
 }
 
@@ -287,11 +328,17 @@ func (w *world) syncAll(p *proc) {
 	if w.faults {
 		return // a record of unknown outcome stays in the journal and may still be lost
 	}
-	maps.Copy(w.told, before)
+	for p, value := range before {
+		w.tell(p, value)
+	}
 }
 
 func (w *world) prune(p *proc) {
-	n := p.w.cur.Number
+	numbers, err := p.w.dir.List()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	n := numbers[len(numbers)-1]
 	if n < 4 {
 		return
 	}

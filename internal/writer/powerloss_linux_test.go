@@ -40,22 +40,26 @@ func TestExplore(t *testing.T) {
 	}
 }
 
+// shm is where the files are: the disk is a double, no time is lost on a real one.
+func shm(t *testing.T) string {
+	if _, err := os.Stat("/dev/shm"); err != nil {
+		return t.TempDir()
+	}
+	return "/dev/shm"
+}
+
 func explore(t *testing.T, seed uint64) (points, steps int) {
 	rng := rand.New(rand.NewPCG(seed, 0))
-	base := "/dev/shm" // the disk is a double: no time is lost on a real one
-	if _, err := os.Stat(base); err != nil {
-		base = t.TempDir()
-	}
-	top, err := os.MkdirTemp(base, "manypen")
+	top, err := os.MkdirTemp(shm(t), "manypen")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(top)
 	w := &world{
 		t: t, rng: rng, dir: filepath.Join(top, "0"), yield: make(chan *task),
-		faults: seed%2 == 0,
-		opt:    Options{Limits: segment.Limits{Limit: segment.MinLimit + rng.Int64N(8<<10), MaxRecord: 1 << 20}, Perm: 0o644, Timeout: time.Hour},
-		told:   make(map[record.Position]string), said: make(map[record.Position]string), ever: make(map[record.Position]string),
+		faults: seed%2 == 0, chances: seed%2 == 0,
+		opt:  Options{Limits: segment.Limits{Limit: segment.MinLimit + rng.Int64N(8<<10), MaxRecord: 1 << 20}, Perm: 0o644, Timeout: time.Hour},
+		told: make(map[record.Position]string), said: make(map[record.Position]string), ever: make(map[record.Position]string),
 	}
 	w.opt.Prefix = seed%4 >= 2
 	first, err := Open(w.dir, w.opt) // the journal exists, and its name is durable
@@ -96,20 +100,18 @@ func (w *world) live(steps int) {
 
 // chance lets something happen that no process asked for.
 func (w *world) chance() {
-	switch w.rng.IntN(160) {
+	at := w.rng.IntN(160)
+	if w.cur.at == "behind fdatasync" && w.rng.IntN(10) == 0 {
+		at = 0 // with a result that nobody else knows
+	}
+	switch at {
 	case 0:
 		alive := slices.DeleteFunc(slices.Clone(w.procs), func(p *proc) bool { return p.dead })
 		w.kill(alive[w.rng.IntN(len(alive))])
 		w.start()
 	case 1:
-		names, err := filepath.Glob(filepath.Join(w.dir, segment.ControlPrefix+"*"))
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		if len(names) > 0 && w.rng.IntN(4) == 0 {
-			if err := os.Remove(names[0]); err != nil {
-				w.t.Fatal(err)
-			}
+		if w.rng.IntN(4) == 0 {
+			w.removeControl()
 		}
 	case 2: // write-back in the background fails
 		if w.faults {
@@ -128,6 +130,19 @@ func (w *world) chance() {
 		w.disk.forget(open)
 	case 4:
 		w.evicted = w.disk.evict() || w.evicted
+	}
+}
+
+// removeControl is somebody who tidies up, as he may.
+func (w *world) removeControl() {
+	names, err := filepath.Glob(filepath.Join(w.dir, segment.ControlPrefix+"*"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, name := range names {
+		if err := os.Remove(name); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 }
 

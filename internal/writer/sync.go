@@ -128,7 +128,9 @@ func (w *Writer) afterSync(err error) (doubtful bool) {
 		w.stale, w.leave = true, true
 	case errors.Is(err, errFailed):
 		w.stale = true
-		w.doubts = append(w.doubts, doubt{from: w.page.Syn(), to: control.At(w.cur.Number, w.cur.last)})
+		if w.cur != nil { // else an attach has failed, and need says what is in doubt
+			w.doubts = append(w.doubts, doubt{from: w.page.Syn(), to: control.At(w.cur.Number, w.cur.last)})
+		}
 		return true
 	}
 	return false
