@@ -1,6 +1,12 @@
 package control
 
-import "github.com/manypen/manypen/internal/host"
+import (
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/manypen/manypen/internal/host"
+)
 
 // TryLock takes the sync lock if nobody has it (S2). It excludes other handles
 // and other processes, not other goroutines of this handle, which take turns by
@@ -13,10 +19,36 @@ func (p *Page) TryLock() (bool, error) {
 	return host.TryLockByte(p.file, lockByte, true)
 }
 
-// Unlock lets the sync lock go (S6).
+// Unlock lets the sync lock go (S6) and wakes all who wait for it: most of them
+// will find that their records are on disk.
 func (p *Page) Unlock() error {
 	if p.Private() {
 		return nil
 	}
-	return host.UnlockByte(p.file, lockByte)
+	err := host.UnlockByte(p.file, lockByte)
+	p.guard(func() { p.turn().Add(1) })
+	if err == nil && !p.lost.Load() {
+		err = host.WakeWord((*uint32)(unsafe.Pointer(p.turn())))
+	}
+	return err
+}
+
+// Turn changes whenever the sync lock is let go by somebody alive.
+func (p *Page) Turn() (n uint32) {
+	p.guard(func() { n = p.turn().Load() })
+	return n
+}
+
+// Await sleeps until [Page.Turn] is not turn any more, and for no longer than max:
+// a holder that dies lets the lock go and wakes nobody. It may return early.
+func (p *Page) Await(turn uint32, max time.Duration) error {
+	if p.Private() || p.lost.Load() {
+		return nil // there is nothing to wait for
+	}
+	return host.WaitWord((*uint32)(unsafe.Pointer(p.turn())), turn, max)
+}
+
+// turn is a word of 32 bits, for that is what the kernel waits on.
+func (p *Page) turn() *atomic.Uint32 {
+	return (*atomic.Uint32)(unsafe.Pointer(&p.words[offTurn]))
 }

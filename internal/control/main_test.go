@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -67,6 +68,15 @@ func play(role string) error {
 			fmt.Println(ok, err)
 		case "unlock":
 			fmt.Println(p.Unlock())
+		case "await": // say so, and sleep until somebody lets the lock go
+			turn := p.Turn()
+			fmt.Println("going to sleep")
+			for p.Turn() == turn {
+				if err := p.Await(turn, time.Hour); err != nil {
+					return err
+				}
+			}
+			fmt.Println("awake")
 		case "begin":
 			fmt.Println(p.Begin())
 		case "failed":

@@ -22,7 +22,7 @@ import (
 //	+-------+---------+------+------+-------+-----+-----+-----+----
 //	| magic | version | size | uuid | boot  | dev | ino | sum | zeros
 //	+-------+---------+------+------+-------+-----+-----+-----+----
-//	128 active   192 syn   256 att   264 ok   272 bad
+//	128 active   192 syn   256 att   264 ok   272 bad   320 turn (32 bits)
 //
 // The header is little-endian and never changes; its own device and inode
 // numbers in it tell a copy from the original. The words are in the machine's
@@ -46,6 +46,7 @@ const (
 	offAtt    = 256
 	offOK     = 264
 	offBad    = 272
+	offTurn   = 320
 )
 
 const (

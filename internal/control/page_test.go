@@ -55,7 +55,7 @@ func TestCreateAndOpen(t *testing.T) {
 // Words that different processes write must not share a cache line, and words
 // must be aligned to be atomic.
 func TestLayout(t *testing.T) {
-	for _, off := range []int{offActive, offSyn, offAtt, offOK, offBad} {
+	for _, off := range []int{offActive, offSyn, offAtt, offOK, offBad, offTurn} {
 		if off%8 != 0 || off < headerSize || off+8 > pageSize {
 			t.Errorf("word at %d", off)
 		}

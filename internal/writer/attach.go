@@ -160,7 +160,7 @@ func (w *Writer) confirm() {
 	if n == nil || w.found(n) {
 		return
 	}
-	w.doubts = append(w.doubts, n.doubt)
+	w.doubt(n.doubt)
 	w.untold = true
 }
 

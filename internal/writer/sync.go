@@ -3,6 +3,7 @@ package writer
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/manypen/manypen/internal/control"
 	"github.com/manypen/manypen/internal/segment"
@@ -70,7 +71,12 @@ func (w *Writer) beAttached() error {
 func (w *Writer) SyncTo(pos control.Pos) error {
 	for {
 		page, err := w.syncTo(pos)
-		if err != nil && !errors.Is(err, errUntrusted) && !errors.Is(err, errFailed) {
+		switch {
+		case err == nil && !w.doubtful.Load():
+			// No record of this handle was ever caught in a failure. Had this one
+			// been, that was noted before there was a page that covers it.
+			return nil
+		case err != nil && !errors.Is(err, errUntrusted) && !errors.Is(err, errFailed):
 			return err
 		}
 		if done, err := w.settleSync(pos, page, err); done {
@@ -114,6 +120,12 @@ func (w *Writer) doubted(pos control.Pos) error {
 	return nil
 }
 
+// doubt notes a stretch of unknown outcome. The caller holds mu.
+func (w *Writer) doubt(d doubt) {
+	w.doubts = append(w.doubts, d)
+	w.doubtful.Store(true)
+}
+
 func (w *Writer) unknown(pos control.Pos, cause error) error {
 	return &segment.Error{Op: "sync", Path: w.dir.Path, Segment: pos.Segment(), Offset: pos.Offset(),
 		Err: fmt.Errorf("%w: %w", ErrOutcomeUnknown, cause)}
@@ -129,7 +141,7 @@ func (w *Writer) afterSync(err error) (doubtful bool) {
 	case errors.Is(err, errFailed):
 		w.stale = true
 		if w.cur != nil { // else an attach has failed, and need says what is in doubt
-			w.doubts = append(w.doubts, doubt{from: w.page.Syn(), to: control.At(w.cur.Number, w.cur.last)})
+			w.doubt(doubt{from: w.page.Syn(), to: control.At(w.cur.Number, w.cur.last)})
 		}
 		return true
 	}
@@ -146,48 +158,75 @@ func (w *Writer) startSync(pos control.Pos) {
 	})
 }
 
-// syncTo makes everything below pos durable (S1 to S6) and returns the page it
-// went by.
-func (w *Writer) syncTo(pos control.Pos) (page *control.Page, err error) {
+// lead makes everything below to durable, in the name of all who wait; pos is what
+// the caller needs, and enough if the time is up.
+func (w *Writer) lead(pos, to control.Pos, deadline time.Time) (page *control.Page, err error) {
 	w.lock(&w.syncMu)
 	defer w.syncMu.Unlock()
 	page = w.page
 	if page == nil {
 		return nil, ErrClosed
 	}
-	done := false
-	err = w.poll(func() (bool, error) {
-		switch { // S1
-		case !page.Believable():
-			return false, errUntrusted
-		case page.Syn() >= pos:
-			done = true
-			return true, nil
-		case page.Bad():
-			return false, errFailed
-		}
-		return page.TryLock() // S2
-	})
-	if done {
-		w.count.shared.Add(1)
-		w.unpin()
-		return page, nil
-	}
+	locked, err := w.lockPage(page, pos, to, deadline)
 	if err != nil {
-		if errors.Is(err, ErrTimeout) {
-			err = &segment.Error{Op: "sync", Path: w.dir.Path, Segment: pos.Segment(), Err: fmt.Errorf(
-				"%w: the process that syncs is stopped, or the disk is slow", ErrTimeout)}
-		}
 		return page, err
 	}
-	err = w.syncLocked(page, pos)
-	w.at("S6")
-	if uerr := page.Unlock(); err == nil && uerr != nil { // S6
-		err = uerr
+	if locked {
+		err = w.syncLocked(page, to)
+		w.at("S6")
+		if uerr := page.Unlock(); err == nil && uerr != nil { // S6
+			err = uerr
+		}
+	}
+	if page.Believable() {
+		w.group.have(page.Syn())
+		if page.Syn() >= pos {
+			err = nil // what failed is behind it, and is told to who asks for that
+		}
 	}
 	w.unpin()
 	return page, err
 }
+
+// lockPage takes the sync lock, unless the sync of another process has made it
+// needless (S1, S2). The lock is not waited for in the kernel: its holder may be
+// stopped, and that must cost the others a time-out and not all their syncs.
+func (w *Writer) lockPage(page *control.Page, pos, to control.Pos, deadline time.Time) (locked bool, err error) {
+	for {
+		turn := page.Turn() // before the look, so that no turn is missed
+		switch {            // S1
+		case !page.Believable():
+			return false, errUntrusted
+		case page.Syn() >= to:
+			w.count.shared.Add(1)
+			return false, nil
+		case page.Bad():
+			return false, errFailed
+		}
+		if locked, err := page.TryLock(); locked || err != nil { // S2
+			return locked, err
+		}
+		left := time.Until(deadline)
+		if left <= 0 {
+			if page.Syn() >= pos {
+				return false, nil
+			}
+			return false, &segment.Error{Op: "sync", Path: w.dir.Path, Segment: pos.Segment(), Err: fmt.Errorf(
+				"%w: the process that syncs is stopped, or the disk is slow", ErrTimeout)}
+		}
+		if w.sys.step != nil {
+			w.sys.step("wait")
+			continue
+		}
+		if err := page.Await(turn, min(left, lookAgain)); err != nil {
+			return false, err
+		}
+	}
+}
+
+// lookAgain is how long a waiter relies on being woken: the death of the holder
+// frees the lock and wakes nobody.
+const lookAgain = 5 * time.Millisecond
 
 // syncLocked is S3 to S5, one attempt for each segment, oldest first: so the
 // only segment whose error can have been seen by somebody dead is the first

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/manypen/manypen/internal/control"
@@ -103,6 +104,7 @@ type Writer struct {
 	buf    record.Buffer
 	mark   marker
 
+	group group
 	// dirMu lets one goroutine have the directory lock at a time; it is taken
 	// after the others.
 	dirMu sync.Mutex
@@ -120,6 +122,8 @@ type Writer struct {
 	doubts []doubt
 	untold bool
 	need   *need
+	// doubtful is whether there are doubts.
+	doubtful atomic.Bool
 
 	count counters
 
