@@ -141,6 +141,9 @@ func (j *Journal) syncEvery(interval time.Duration) {
 			continue
 		}
 		if err := j.w.Sync(); err != nil {
+			if errors.Is(err, ErrTimeout) {
+				j.dirty.Store(true) // nothing has failed yet: try again
+			}
 			j.behind.Store(&err)
 		}
 	}

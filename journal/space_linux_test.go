@@ -77,61 +77,68 @@ func unmount(t *testing.T, dir string) {
 // succeed again, in the same handle and in others, behind the fragments.
 func TestFullDisk(t *testing.T) {
 	for name, base := range mounts(t) {
-		t.Run(name, func(t *testing.T) {
-			ballast := filepath.Join(base, "ballast")
-			dir := filepath.Join(base, "journal")
-			opts := journal.Options{Sync: journal.SyncNone, SegmentSize: 1 << 20, MaxRecord: 1 << 20}
-			j, other := open(t, dir, opts), open(t, dir, opts)
-			var acked []journal.Position
-			must := func(j *journal.Journal, size int) {
-				t.Helper()
-				p, err := j.Append([]byte("key"), bytes.Repeat([]byte("v"), size))
-				if err != nil {
-					t.Fatal(err)
-				}
+		for _, policy := range []journal.SyncPolicy{journal.SyncAlways, journal.SyncInterval, journal.SyncNone} {
+			t.Run(fmt.Sprint(name, "/", policy), func(t *testing.T) { fullDisk(t, base, policy) })
+		}
+	}
+}
+
+func fullDisk(t *testing.T, base string, policy journal.SyncPolicy) {
+	ballast := filepath.Join(base, "ballast")
+	dir := filepath.Join(base, "journal")
+	opts := journal.Options{Sync: policy, SegmentSize: 1 << 20, MaxRecord: 1 << 20}
+	j, other := open(t, dir, opts), open(t, dir, opts)
+	var acked []journal.Position
+	must := func(j *journal.Journal, size int) {
+		t.Helper()
+		p, err := j.Append([]byte("key"), bytes.Repeat([]byte("v"), size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		acked = append(acked, p)
+	}
+	for range 20 {
+		must(j, 100_000)
+		must(other, 1_000)
+	}
+	room := fillDisk(t, ballast)
+	var full int
+	for i := 0; full < 30 && i < 100_000; i++ {
+		for _, j := range []*journal.Journal{j, other} {
+			p, err := j.Append([]byte("key"), bytes.Repeat([]byte("v"), 30_000+i))
+			if err == nil {
 				acked = append(acked, p)
+				continue
 			}
-			for range 20 {
-				must(j, 100_000)
-				must(other, 1_000)
+			full++
+			var place *journal.Error
+			if !errors.Is(err, syscall.ENOSPC) || !errors.As(err, &place) || place.Path == "" {
+				t.Fatalf("append to a full disk: %v", err)
 			}
-			room := fillDisk(t, ballast)
-			var full int
-			for i := 0; full < 30 && i < 100_000; i++ {
-				for _, j := range []*journal.Journal{j, other} {
-					p, err := j.Append([]byte("key"), bytes.Repeat([]byte("v"), 30_000+i))
-					if err == nil {
-						acked = append(acked, p)
-						continue
-					}
-					full++
-					var place *journal.Error
-					if !errors.Is(err, syscall.ENOSPC) || !errors.As(err, &place) || place.Path == "" {
-						t.Fatalf("append to a full disk: %v", err)
-					}
-				}
-			}
-			if full == 0 {
-				t.Fatalf("the disk has %d bytes of ballast and is not full", room)
-			}
-			wantPositions(t, dir, acked)
-			if err := os.Remove(ballast); err != nil {
-				t.Fatal(err)
-			}
-			for range 20 {
-				must(j, 100_000)
-				must(other, 1_000)
-			}
-			must(open(t, dir, opts), 10)
-			wantPositions(t, dir, acked)
-			report := verify(t, dir)
-			t.Logf("%d appends failed, fragments: %+v", full, report.Classes[journal.Fragment])
-			for _, j := range []*journal.Journal{j, other} {
-				if err := j.Close(); err != nil {
-					t.Error(err)
-				}
-			}
-		})
+		}
+	}
+	if full == 0 {
+		t.Fatalf("the disk has %d bytes of ballast and is not full", room)
+	}
+	wantPositions(t, dir, acked)
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		must(j, 100_000)
+		must(other, 1_000)
+	}
+	must(open(t, dir, opts), 10)
+	wantPositions(t, dir, acked)
+	report := verify(t, dir)
+	t.Logf("%d appends failed, fragments: %+v", full, report.Classes[journal.Fragment])
+	for _, j := range []*journal.Journal{j, other} {
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,0 +1,74 @@
+package writer
+
+import (
+	"errors"
+	"os"
+	"sync/atomic"
+	"testing"
+
+	"github.com/manypen/manypen/internal/host"
+)
+
+// Whoever asks for records that were caught in a failed sync is told, under each
+// policy in its own way, exactly once for each record that somebody waits for; and
+// the journal goes on.
+func TestFailedSyncIsTold(t *testing.T) {
+	for name, ask := range map[string]func(t *testing.T, w *Writer, fail *atomic.Bool) error{
+		"always": func(t *testing.T, w *Writer, fail *atomic.Bool) error {
+			ack := put(t, w, "x")
+			fail.Store(true)
+			return w.SyncTo(ack.Pos())
+		},
+		"interval": func(t *testing.T, w *Writer, fail *atomic.Bool) error {
+			put(t, w, "x")
+			fail.Store(true)
+			return w.Sync()
+		},
+		"none, sync": func(t *testing.T, w *Writer, fail *atomic.Bool) error {
+			fail.Store(true)
+			for range 4 { // rolls sync what lies behind
+				fill(t, w)
+			}
+			return w.Sync()
+		},
+		"none, close": func(t *testing.T, w *Writer, fail *atomic.Bool) error {
+			fail.Store(true)
+			for range 4 {
+				fill(t, w)
+			}
+			put(t, w, "after")
+			return w.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			var fail atomic.Bool
+			sys := realSystem()
+			sys.syncData = func(f *os.File) error {
+				if fail.Swap(false) {
+					return errors.New("the disk has failed")
+				}
+				return host.SyncData(f)
+			}
+			w := start(t, dir, small, sys)
+			put(t, w, "before")
+			if err := w.Sync(); err != nil {
+				t.Fatal(err)
+			}
+			if err := ask(t, w, &fail); !errors.Is(err, ErrOutcomeUnknown) {
+				t.Fatalf("told %v, want ErrOutcomeUnknown", err)
+			}
+			if name == "none, close" {
+				w = start(t, dir, small, sys)
+			}
+			ack := put(t, w, "goes on")
+			if err := errors.Join(w.SyncTo(ack.Pos()), w.Sync()); err != nil {
+				t.Errorf("told again: %v", err)
+			}
+			values, _ := contents(t, dir)
+			if values[0] != "before" || values[len(values)-1] != "goes on" {
+				t.Errorf("%d records, the last is %q", len(values), values[len(values)-1])
+			}
+		})
+	}
+}
