@@ -46,6 +46,16 @@ func play(role string) int {
 		}
 		say("ready")
 		await()
+	case "lock-page": // be in a sync, for ever
+		w, err := Open(dir, small)
+		if err != nil {
+			return fail(err)
+		}
+		if ok, err := w.page.TryLock(); !ok || err != nil {
+			return fail(fmt.Errorf("no lock: %v", err))
+		}
+		say("ready")
+		await()
 	case "open-and-die": // open the journal and die at some point of it
 		go func() { await(); os.Exit(3) }()
 		say("ready")

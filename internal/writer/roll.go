@@ -77,6 +77,11 @@ func (w *Writer) roll() error {
 	if b := uint64(cur.Ahead); n > b { // R3
 		if _, err := w.syncTo(control.At(n-b, control.End)); err != nil {
 			w.untold = w.afterSync(err) || w.untold
+			if errors.Is(err, ErrTimeout) {
+				// Whoever has the sync lock is stopped. That must not keep records
+				// out of the journal: leave the page to him, as if he had died.
+				w.stale, w.leave = true, true
+			}
 			if w.stale {
 				// Attach recovers, and makes a new segment by that. What could not
 				// be synced is not what is to be appended: the next Sync tells.
