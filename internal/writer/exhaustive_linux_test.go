@@ -44,7 +44,7 @@ func TestExploreExhaustive(t *testing.T) {
 					for other := 1; other < options[at]; other++ {
 						todo = append(todo, append(p[:len(p):len(p)], turn{decision: at, task: other}))
 					}
-					if options[at] > 1 && !died(p) {
+					if options[at] > 0 && !died(p) {
 						todo = append(todo, append(p[:len(p):len(p)], turn{decision: at, dies: true}))
 					}
 				}
@@ -68,7 +68,7 @@ type scene struct {
 	name   string
 	faults int // the sync that fails, 0 if none does
 	before func(w *world, a *proc)
-	a, b   func(w *world, p *proc)
+	a, b   func(w *world, p *proc) // b may be nil: a is alone
 }
 
 var scenes = []scene{
@@ -76,6 +76,10 @@ var scenes = []scene{
 	{name: "two that fill the segment", a: durably(2), b: durably(2),
 		before: func(w *world, a *proc) { w.fillUp(a) }},
 	{name: "a sync that fails", faults: 1, a: durably(1), b: durably(1)},
+	{name: "a sync that fails, alone", faults: 1, a: durably(1),
+		before: func(w *world, a *proc) { w.append(a, 1, false); w.append(a, 4000, false); w.append(a, 3000, false) }},
+	{name: "a roll whose sync fails, alone", faults: 2, a: durably(2),
+		before: func(w *world, a *proc) { w.fillUp(a) }},
 	{name: "a roll whose sync fails", faults: 2, a: durably(2), b: durably(1),
 		before: func(w *world, a *proc) { w.fillUp(a) }},
 	{name: "no control file", a: durably(1), b: durably(1),
@@ -143,10 +147,12 @@ func playScene(t *testing.T, sc scene, p plan) (options []int) {
 		return pr
 	}
 	a := open(sc.before)
-	b := open(nil)
+	if sc.b != nil {
+		b := open(nil)
+		w.spawn(b, func() { sc.b(w, b) })
+	}
 	w.faults, w.failing = sc.faults > 0, sc.faults
 	w.spawn(a, func() { sc.a(w, a) })
-	w.spawn(b, func() { sc.b(w, b) })
 	options = w.follow(p)
 	// Whoever comes later must be able to go on, and finds what was promised.
 	w.failing = 0

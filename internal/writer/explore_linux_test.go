@@ -24,7 +24,7 @@ var (
 	flagSchedules = flag.Int("schedules", 25, "schedules of TestExplore")
 	flagSeed      = flag.Uint64("seed", 0, "the one schedule of TestExplore to run again")
 	flagSwitches  = flag.Int("switches", 1, "how often TestExploreExhaustive leaves a task that could go on, or lets a process die")
-	flagTrace     = flag.Bool("trace", false, "print every step of TestExplore")
+	flagSteps     = flag.Bool("steps", false, "print every step of TestExplore")
 )
 
 func itoa(n uintptr) string { return strconv.Itoa(int(n)) }
@@ -106,7 +106,7 @@ func (w *world) step(name string) {
 
 // run lets a task go on to its next step, or die.
 func (w *world) run(tk *task, alive bool) {
-	if *flagTrace {
+	if *flagSteps {
 		w.t.Logf("%d %s: %s%s", w.steps, tk.p.name, tk.at, map[bool]string{false: " dies"}[alive])
 	}
 	w.cur = tk

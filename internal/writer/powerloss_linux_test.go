@@ -31,7 +31,7 @@ func TestExplore(t *testing.T) {
 		p, s := explore(t, seed+1)
 		points, steps = points+p, steps+s
 		if t.Failed() {
-			t.Fatalf("schedule %d; run it again with -seed %[1]d -trace", seed+1)
+			t.Fatalf("schedule %d; run it again with -seed %[1]d -steps", seed+1)
 		}
 	}
 	t.Logf("%d schedules, %d steps, %d losses of power", n, steps, points)
