@@ -40,6 +40,11 @@ type Report struct {
 	// BelowMark counts the holes that lie in what a mark says had been on disk.
 	BelowMark ClassReport
 
+	// Doubted are the segments that were begun because a sync had failed, or the
+	// process that synced was gone: records in front of them that were not synced
+	// were of unknown outcome then. Those that are there now are on disk.
+	Doubted []uint64
+
 	// Problems are segments that are missing, foreign or cannot be read.
 	Problems []error
 }

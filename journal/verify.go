@@ -148,11 +148,17 @@ func (v *verifier) run(ctx context.Context) error {
 // begin is called with every event. In a segment that a recovery began marks say
 // nothing about the holes in front of it: it found them (FORMAT 3.2).
 func (v *verifier) begin(r *segment.Reader) {
-	if n := r.Segment(); n != v.segment {
-		v.segment = n
-		if !r.Rolled() {
-			v.holes = nil
-		}
+	n := r.Segment()
+	if n == v.segment {
+		return
+	}
+	v.segment = n
+	rolled, doubted := r.Origin()
+	if !rolled {
+		v.holes = nil
+	}
+	if doubted {
+		v.report.Doubted = append(v.report.Doubted, n)
 	}
 }
 

@@ -61,6 +61,9 @@ const lockByte = 0
 // boot, journal or version, a copy, or marked bad. Make a new one.
 var ErrUnusable = errors.New("control file is not usable")
 
+// ErrFailed is the ErrUnusable of a page that records a failed sync.
+var ErrFailed = fmt.Errorf("%w: it records a failed sync", ErrUnusable)
+
 // Identity is what a control file must be made for.
 type Identity struct {
 	UUID [16]byte // of the journal
@@ -145,7 +148,7 @@ func Open(dir *os.File, id Identity) (*Page, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	if p.Bad() {
-		return nil, errors.Join(fmt.Errorf("%w: it records a failed sync", ErrUnusable), p.Close())
+		return nil, errors.Join(ErrFailed, p.Close())
 	}
 	return p, nil
 }

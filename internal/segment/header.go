@@ -51,8 +51,11 @@ const (
 	offPageSum    = pageSize - 8
 )
 
-// flagRolled in a header stands for Header.Rolled.
-const flagRolled = 1
+// Flags of a header.
+const (
+	flagRolled  = 1 // Header.Rolled
+	flagDoubted = 2 // Header.Doubted
+)
 
 const magic = "\x89MNYPEN\n"
 
@@ -92,6 +95,9 @@ type Header struct {
 	// Rolled says that the predecessor was full: the segment was not begun by a
 	// recovery, and there are no unused bytes in front of it.
 	Rolled bool
+	// Doubted says that a sync of what lies in front failed, or had no result:
+	// the segment was begun by a recovery for that.
+	Doubted bool
 	// PrevSize is how long the predecessor was at least when the segment was
 	// begun, if Rolled is set.
 	PrevSize int64
@@ -119,9 +125,14 @@ func (h *Header) encode() []byte {
 	le.PutUint64(p[offPrevLimit:], uint64(h.Prev.Limit))
 	le.PutUint64(p[offPrevMax:], uint64(h.Prev.MaxRecord))
 	le.PutUint32(p[offAhead:], h.Ahead)
+	var flags uint32
 	if h.Rolled {
-		le.PutUint32(p[offFlags:], flagRolled)
+		flags |= flagRolled
 	}
+	if h.Doubted {
+		flags |= flagDoubted
+	}
+	le.PutUint32(p[offFlags:], flags)
 	le.PutUint64(p[offPrevSize:], uint64(h.PrevSize))
 	le.PutUint64(p[offCutSegment:], h.Cut.Segment)
 	le.PutUint64(p[offCutOffset:], uint64(h.Cut.Offset))
@@ -166,7 +177,8 @@ func parsePage(b []byte) page {
 	p.Boot = [16]byte(b[offBoot:])
 	p.Prev = Limits{int64(le.Uint64(b[offPrevLimit:])), int64(le.Uint64(b[offPrevMax:]))}
 	p.Ahead = le.Uint32(b[offAhead:])
-	p.Rolled = le.Uint32(b[offFlags:])&flagRolled != 0
+	flags := le.Uint32(b[offFlags:])
+	p.Rolled, p.Doubted = flags&flagRolled != 0, flags&flagDoubted != 0
 	p.PrevSize = int64(le.Uint64(b[offPrevSize:]))
 	p.Cut = record.Position{Segment: le.Uint64(b[offCutSegment:]), Offset: int64(le.Uint64(b[offCutOffset:]))}
 	frame := record.NewFrame(p.UUID, p.Number)

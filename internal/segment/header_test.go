@@ -113,7 +113,7 @@ func TestHeaderRoundTrip(t *testing.T) {
 		h := Header{
 			UUID: id("uuid"), Number: rapid.Uint64Range(1, MaxNumber).Draw(t, "number"), Limits: limits("own"),
 			Created: rapid.Int64().Draw(t, "created"), Boot: id("boot"), Ahead: rapid.Uint32().Draw(t, "ahead"),
-			Rolled: rapid.Bool().Draw(t, "rolled"), PrevSize: rapid.Int64().Draw(t, "prev size"),
+			Rolled: rapid.Bool().Draw(t, "rolled"), Doubted: rapid.Bool().Draw(t, "doubted"), PrevSize: rapid.Int64().Draw(t, "prev size"),
 			Cut: record.Position{
 				Segment: rapid.Uint64Range(0, MaxNumber).Draw(t, "cut in"),
 				Offset:  rapid.Int64Range(0, MaxLimit).Draw(t, "cut at"),
@@ -173,7 +173,7 @@ func TestHeaderFields(t *testing.T) {
 		{"predecessor", put64(offPrevLimit, 12345), nil},
 		{"ahead", put32(offAhead, 7), nil},
 		{"reserved", func(p []byte) { p[offPrevSize+8] = 1 }, nil},
-		{"unknown flag", put32(offFlags, 2), nil},
+		{"unknown flag", put32(offFlags, 4), nil},
 		{"cut", put64(offCutOffset, 1<<63), nil},
 	} {
 		b := h.encode()

@@ -77,46 +77,57 @@ func (w *Writer) openPage() (*control.Page, error) {
 		return control.NewPrivate(active, control.At(active, 0)), nil
 	}
 	for range maxAttach {
-		page, floor, err := w.goodPage()
-		if page != nil || err != nil {
-			return page, err
+		f, err := w.goodPage()
+		if f.page != nil || err != nil {
+			return f.page, err
 		}
-		if _, err := w.recover(floor); err != nil {
+		if _, err := w.recover(f.floor); err != nil {
 			return nil, err
 		}
 	}
 	return nil, &segment.Error{Op: "open", Path: w.dir.Path, Err: errUnsettled}
 }
 
-// goodPage opens the control file if it can be used, and returns nil if not.
-// If only the segments it speaks of are gone, floor is the highest number that
-// was ever in use: it must not be used again (C30).
-func (w *Writer) goodPage() (page *control.Page, floor uint64, err error) {
-	page, err = control.Open(w.dir.F, w.identity())
+// pageFound is what there was at the place of the control file.
+type pageFound struct {
+	page *control.Page // nil: none that can be used
+	// floor is the highest number that was ever in use, if only the segments that
+	// the page speaks of are gone: it must not be used again (C30).
+	floor uint64
+	// failed says that a sync has failed under that page, or had no result.
+	failed bool
+}
+
+// goodPage opens the control file if it can be used.
+func (w *Writer) goodPage() (f pageFound, err error) {
+	page, err := control.Open(w.dir.F, w.identity())
 	if errors.Is(err, control.ErrUnusable) || errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, nil
+		f.failed = errors.Is(err, control.ErrFailed)
+		return f, nil
 	}
 	if err != nil {
-		return nil, 0, &segment.Error{Op: "open", Path: w.dir.Path, Err: err}
+		return f, &segment.Error{Op: "open", Path: w.dir.Path, Err: err}
 	}
 	if w.leave && page.SameFile(w.page) {
 		// V2: only another file will do. In this one an attempt has no result,
 		// and nobody who opens a segment from now on could find out (C15).
-		return nil, 0, page.Close()
+		f.failed = true
+		return f, page.Close()
 	}
 	if page.Believable() {
 		_, err := w.locate(page.Active())
 		if err == nil {
-			return page, 0, nil
+			f.page = page
+			return f, nil
 		}
 		if !errors.Is(err, ErrDestroyed) {
-			return nil, 0, errors.Join(err, page.Close())
+			return f, errors.Join(err, page.Close())
 		}
 	}
 	if page.Believable() && page.Active() <= segment.MaxNumber {
-		floor = page.Active()
+		f.floor = page.Active()
 	}
-	return nil, floor, page.Close()
+	return f, page.Close()
 }
 
 // need is what a writer wants to find again after it has left a page: its

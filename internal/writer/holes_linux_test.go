@@ -355,6 +355,9 @@ func TestC21FailedSync(t *testing.T) {
 	if ack.Position.Segment == n || inode(t, dir, n) == before {
 		t.Error("recovery has not begun a new segment and copied the doubtful one")
 	}
+	if !w.cur.Doubted || w.cur.Rolled {
+		t.Errorf("the new segment says rolled %v, doubted %v", w.cur.Rolled, w.cur.Doubted)
+	}
 	wantContents(t, dir, []string{"one", "two"})
 }
 

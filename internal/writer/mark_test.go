@@ -135,8 +135,8 @@ func TestRolled(t *testing.T) {
 	}
 	n := w.cur.Number
 	put(t, w, "behind the seal")
-	if w.cur.Number != n+1 || w.cur.Rolled {
-		t.Errorf("segment %d behind one that recovery closed says it was full: %v", w.cur.Number, w.cur.Rolled)
+	if w.cur.Number != n+1 || w.cur.Rolled || w.cur.Doubted {
+		t.Errorf("segment %d behind one that recovery closed says rolled %v, doubted %v", w.cur.Number, w.cur.Rolled, w.cur.Doubted)
 	}
 	if _, damage := contents(t, dir); slices.Contains(damage, record.Hole) {
 		t.Errorf("damage %v", damage)

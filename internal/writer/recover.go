@@ -20,14 +20,14 @@ import (
 // floor is a segment number that was in use although no segment has it.
 func (w *Writer) recover(floor uint64) (active uint64, err error) {
 	err = w.withDir(exclusive, func() error { // V1
+		var before pageFound
 		if w.shared {
-			page, _, err := w.goodPage() // V2
-			if page != nil {
-				active = page.Active()
-				return page.Close()
-			}
-			if err != nil {
+			if before, err = w.goodPage(); err != nil { // V2
 				return err
+			}
+			if before.page != nil {
+				active = before.page.Active()
+				return before.page.Close()
 			}
 			w.at("V3")
 			err = host.RemoveIn(w.dir.F, control.Name(w.boot)) // V3
@@ -48,7 +48,7 @@ func (w *Writer) recover(floor uint64) (active uint64, err error) {
 		if active > segment.MaxNumber {
 			return &segment.Error{Op: "open", Path: w.dir.Path, Segment: active, Err: ErrFull}
 		}
-		h := segment.Header{Number: active, Prev: last.Limits}
+		h := segment.Header{Number: active, Prev: last.Limits, Doubted: before.failed}
 		if floor > last.n {
 			h.Prev = segment.Limits{} // the predecessor is not there to be repeated
 		}

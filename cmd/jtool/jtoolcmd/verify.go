@@ -105,6 +105,9 @@ func (t *tool) printReport(r *journal.Report, code int) error {
 	for _, c := range classes() {
 		fmt.Fprintf(w, "%v\t%d, %d bytes\n", c, r.Classes[c].Count, r.Classes[c].Bytes)
 	}
+	for _, n := range r.Doubted {
+		fmt.Fprintf(w, "doubted\ta sync in front of segment %d failed or did not end\n", n)
+	}
 	for _, d := range r.Damage {
 		if d.BelowMark {
 			fmt.Fprintf(w, "below mark\tthe hole at %v was on disk before\n", d.From)
@@ -177,6 +180,7 @@ type jsonSummary struct {
 	Pending  string               `json:"pending"`
 	Mark     string               `json:"mark"`
 	BelowMk  jsonClass            `json:"below_mark"`
+	Doubted  []string             `json:"doubted"`
 	Missing  string               `json:"missing"`
 	Oldest   string               `json:"oldest,omitempty"`
 	Newest   string               `json:"newest,omitempty"`
@@ -204,7 +208,10 @@ func verifyObject(r *journal.Report, code int) jsonSummary {
 		Bytes: i(r.Bytes), Payload: i(r.Payload), Pending: i(r.Pending), Missing: u(r.Missing()),
 		Mark: r.Mark.String(), BelowMk: jsonClass{u(r.BelowMark.Count), i(r.BelowMark.Bytes)},
 		Oldest: stamp(r.Oldest), Newest: stamp(r.Newest),
-		Damage: make(map[string]jsonClass), Writers: []jsonWriter{}, Problems: []string{},
+		Damage: make(map[string]jsonClass), Writers: []jsonWriter{}, Problems: []string{}, Doubted: []string{},
+	}
+	for _, n := range r.Doubted {
+		o.Doubted = append(o.Doubted, u(n))
 	}
 	for _, c := range classes() {
 		o.Damage[c.String()] = jsonClass{u(r.Classes[c].Count), i(r.Classes[c].Bytes)}
