@@ -172,7 +172,9 @@ func (w *Writer) lead(pos, to control.Pos, deadline time.Time) (page *control.Pa
 		return page, err
 	}
 	if locked {
-		err = w.syncLocked(page, to)
+		if err = w.syncLocked(page, to); err != nil && page.Believable() && page.Syn() >= pos {
+			err = nil // what failed lies behind it, and is told to who asks for that
+		}
 		w.at("S6")
 		if uerr := page.Unlock(); err == nil && uerr != nil { // S6
 			err = uerr
@@ -180,9 +182,6 @@ func (w *Writer) lead(pos, to control.Pos, deadline time.Time) (page *control.Pa
 	}
 	if page.Believable() {
 		w.group.have(page.Syn())
-		if page.Syn() >= pos {
-			err = nil // what failed is behind it, and is told to who asks for that
-		}
 	}
 	w.unpin()
 	return page, err
@@ -200,6 +199,8 @@ func (w *Writer) lockPage(page *control.Page, pos, to control.Pos, deadline time
 		case page.Syn() >= to:
 			w.count.shared.Add(1)
 			return false, nil
+		case page.Bad() && page.Syn() >= pos:
+			return false, nil // what the others want has failed
 		case page.Bad():
 			return false, errFailed
 		}
