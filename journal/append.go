@@ -61,7 +61,7 @@ func (j *Journal) appendOne(kind Kind, key, value []byte, durable bool) (Ack, er
 		defer j.durable.RUnlock()
 	}
 	h := record.Header{Kind: kind, Time: time.Now().UnixNano()}
-	a, err := j.w.Append(h, key, value)
+	a, err := j.w.Append(h, key, value, durable)
 	return j.acknowledge(a, err, durable)
 }
 
@@ -90,7 +90,7 @@ func (j *Journal) appendBatch(b *Batch, durable bool) (Position, error) {
 		defer j.durable.RUnlock()
 	}
 	h := record.Header{Time: time.Now().UnixNano()}
-	a, err := j.w.AppendBatch(h, b.Len(), entries)
+	a, err := j.w.AppendBatch(h, b.Len(), entries, durable)
 	ack, err := j.acknowledge(a, err, durable)
 	return ack.Position, err
 }

@@ -36,20 +36,30 @@ func (e *FragmentError) Error() string {
 // Unwrap makes errors.Is find the cause, and io.ErrShortWrite in any case.
 func (e *FragmentError) Unwrap() []error { return []error{e.Err, io.ErrShortWrite} }
 
-// Append appends one record of h's kind and time.
-func (w *Writer) Append(h record.Header, key, value []byte) (Ack, error) {
+// Append appends one record of h's kind and time. waits says that the caller will
+// ask for this very record by SyncTo: then it is not Sync that has to tell of it.
+func (w *Writer) Append(h record.Header, key, value []byte, waits bool) (Ack, error) {
 	w.lock(&w.mu)
 	defer w.mu.Unlock()
-	return w.append(&h, 1, key, value, nil)
+	ack, err := w.append(&h, 1, key, value, nil)
+	w.noteLoose(ack, err, waits)
+	return ack, err
 }
 
 // AppendBatch appends a batch of count entries, which are encoded already.
-func (w *Writer) AppendBatch(h record.Header, count int, entries [][]byte) (Ack, error) {
+func (w *Writer) AppendBatch(h record.Header, count int, entries [][]byte, waits bool) (Ack, error) {
 	w.lock(&w.mu)
 	defer w.mu.Unlock()
 	ack, err := w.append(&h, count, nil, nil, entries)
 	w.buf.Release()
+	w.noteLoose(ack, err, waits)
 	return ack, err
+}
+
+func (w *Writer) noteLoose(ack Ack, err error, waits bool) {
+	if err == nil && !waits {
+		w.loose = ack.Pos()
+	}
 }
 
 // append carries out A1 to A5 for one unit: a record, or a batch if there are

@@ -172,7 +172,6 @@ func (w *Writer) confirm() {
 		return
 	}
 	w.doubt(n.doubt)
-	w.untold = true
 }
 
 // found reports whether all records of n are in the journal. An error in

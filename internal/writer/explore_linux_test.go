@@ -302,7 +302,7 @@ func (w *world) work(p *proc, always bool) {
 func (w *world) append(p *proc, most int, durable bool) {
 	value := w.value(most)
 	h := record.Header{Kind: record.KindData, Time: int64(w.steps) * int64(time.Millisecond)}
-	ack, err := p.w.Append(h, nil, value)
+	ack, err := p.w.Append(h, nil, value, durable)
 	if err != nil {
 		if !w.expected(err) {
 			w.t.Errorf("append: %v", err)

@@ -15,7 +15,7 @@ import (
 func TestFailedSyncIsTold(t *testing.T) {
 	for name, ask := range map[string]func(t *testing.T, w *Writer, fail *atomic.Bool) error{
 		"always": func(t *testing.T, w *Writer, fail *atomic.Bool) error {
-			ack := put(t, w, "x")
+			ack := putWaiting(t, w, "x")
 			fail.Store(true)
 			return w.SyncTo(ack.Pos())
 		},
@@ -70,5 +70,43 @@ func TestFailedSyncIsTold(t *testing.T) {
 				t.Errorf("%d records, the last is %q", len(values), values[len(values)-1])
 			}
 		})
+	}
+}
+
+// A failure that one caller of a handle is told of is told to the others too: to the
+// one who waits for a record of his own, and to Sync for the records that nobody
+// waits for; to Sync once.
+func TestFailedSyncIsToldToAll(t *testing.T) {
+	dir := t.TempDir()
+	var fail atomic.Bool
+	sys := realSystem()
+	sys.syncData = func(f *os.File) error {
+		if fail.Swap(false) {
+			return errors.New("the disk has failed")
+		}
+		return host.SyncData(f)
+	}
+	w := start(t, dir, small, sys)
+	a, b := putWaiting(t, w, "a"), putWaiting(t, w, "b")
+	put(t, w, "nobody waits for this")
+	fail.Store(true)
+	for i, ack := range []Ack{a, b} {
+		if err := w.SyncTo(ack.Pos()); !errors.Is(err, ErrOutcomeUnknown) {
+			t.Errorf("caller %d is told %v, want ErrOutcomeUnknown", i, err)
+		}
+	}
+	if err := w.Sync(); !errors.Is(err, ErrOutcomeUnknown) {
+		t.Errorf("Sync says %v, want ErrOutcomeUnknown", err)
+	}
+	if err := w.Sync(); err != nil {
+		t.Errorf("Sync says it twice: %v", err)
+	}
+	a = putWaiting(t, w, "another")
+	fail.Store(true)
+	if err := w.SyncTo(a.Pos()); !errors.Is(err, ErrOutcomeUnknown) {
+		t.Error(err)
+	}
+	if err := errors.Join(w.Sync(), w.Close()); err != nil {
+		t.Errorf("nobody was left to be told: %v", err)
 	}
 }

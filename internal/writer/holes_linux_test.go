@@ -63,7 +63,7 @@ func TestC5NoRoomForNextSegment(t *testing.T) {
 	}
 	for i := range 3 {
 		h := record.Header{Kind: record.KindData}
-		if _, err := w.Append(h, nil, fmt.Appendf(nil, "failed %d", i)); !errors.Is(err, syscall.EMFILE) {
+		if _, err := w.Append(h, nil, fmt.Appendf(nil, "failed %d", i), false); !errors.Is(err, syscall.EMFILE) {
 			t.Errorf("append without a next segment: %v, want EMFILE", err)
 		}
 	}
@@ -176,7 +176,7 @@ func TestC13VoidBatch(t *testing.T) {
 		}
 		entries = append(entries, value...)
 	}
-	ack, err := w0.AppendBatch(record.Header{}, 3, [][]byte{entries})
+	ack, err := w0.AppendBatch(record.Header{}, 3, [][]byte{entries}, false)
 	if err != nil || ack.Position.Segment != 2 || ack.Seq != 2 {
 		t.Fatalf("%+v, %v", ack, err)
 	}
@@ -275,7 +275,7 @@ func TestC19RollSyncs(t *testing.T) {
 	h := record.Header{Kind: record.KindData}
 	page := w.page
 	for range 30 {
-		if _, err := w.Append(h, nil, make([]byte, 1000)); err != nil {
+		if _, err := w.Append(h, nil, make([]byte, 1000), false); err != nil {
 			t.Fatal(err)
 		}
 		if w.page == page && w.cur.Number > ahead+1 {
@@ -338,7 +338,7 @@ func TestC21FailedSync(t *testing.T) {
 	w := start(t, dir, small, sys)
 	n := w.cur.Number
 	before := inode(t, dir, n)
-	ack := put(t, w, "one")
+	ack := putWaiting(t, w, "one")
 	if err := w.SyncTo(ack.Pos()); !errors.Is(err, ErrOutcomeUnknown) || !errors.Is(err, syscall.EIO) {
 		t.Fatalf("sync that failed returns %v", err)
 	}
@@ -348,7 +348,7 @@ func TestC21FailedSync(t *testing.T) {
 	if tried != 1 {
 		t.Errorf("fdatasync was called %d times", tried)
 	}
-	ack = put(t, w, "two")
+	ack = putWaiting(t, w, "two")
 	if err := w.SyncTo(ack.Pos()); err != nil {
 		t.Errorf("a record after recovery: %v", err)
 	}
@@ -368,14 +368,14 @@ func TestC21FailureOfAnother(t *testing.T) {
 	sys := realSystem()
 	sys.syncData = func(*os.File) error { return syscall.EIO }
 	w0, w1 := start(t, dir, small, sys), start(t, dir, small, realSystem())
-	ack0, ack1 := put(t, w0, "zero"), put(t, w1, "one")
+	ack0, ack1 := putWaiting(t, w0, "zero"), putWaiting(t, w1, "one")
 	if err := w0.SyncTo(ack0.Pos()); !errors.Is(err, ErrOutcomeUnknown) {
 		t.Errorf("first writer: %v", err)
 	}
 	if err := w1.SyncTo(ack1.Pos()); !errors.Is(err, ErrOutcomeUnknown) {
 		t.Errorf("second writer: %v", err)
 	}
-	ack1 = put(t, w1, "two")
+	ack1 = putWaiting(t, w1, "two")
 	if err := w1.SyncTo(ack1.Pos()); err != nil {
 		t.Errorf("second writer after recovery: %v", err)
 	}
@@ -504,7 +504,7 @@ func TestC27SharedOffset(t *testing.T) {
 	w := start(t, t.TempDir(), small, realSystem())
 	put(t, w, "one")
 	w.cur.last += 1000 // as if the own offset had gone back since
-	_, err := w.Append(record.Header{Kind: record.KindData}, nil, []byte("two"))
+	_, err := w.Append(record.Header{Kind: record.KindData}, nil, []byte("two"), false)
 	if !errors.Is(err, ErrOutcomeUnknown) {
 		t.Errorf("error %v, want ErrOutcomeUnknown", err)
 	}

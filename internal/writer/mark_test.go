@@ -25,7 +25,7 @@ func TestMarks(t *testing.T) {
 	acks := make(map[record.Position]uint64)
 	for i := range 300 {
 		// A clock that stands still: only what was appended makes a mark due.
-		ack, err := w.Append(record.Header{Kind: record.KindData, Time: w.mark.looked}, nil, value)
+		ack, err := w.Append(record.Header{Kind: record.KindData, Time: w.mark.looked}, nil, value, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +71,7 @@ func TestMarkAcrossLimit(t *testing.T) {
 			w := start(t, dir, small, realSystem())
 			n := small.Limits.Limit - segment.HeaderSize - room - record.Overhead
 			h := record.Header{Kind: record.KindData}
-			ack, err := w.Append(h, nil, make([]byte, n))
+			ack, err := w.Append(h, nil, make([]byte, n), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +79,7 @@ func TestMarkAcrossLimit(t *testing.T) {
 				t.Fatal(err)
 			}
 			h.Time = w.mark.looked + markTime
-			ack, err = w.Append(h, []byte("key"), []byte("value"))
+			ack, err = w.Append(h, []byte("key"), []byte("value"), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -224,7 +224,7 @@ func TestRecoverPrefix(t *testing.T) {
 					h.Time += markTime
 				}
 				texts = append(texts, fmt.Sprintf("%d %0700d", i, 0))
-				ack, err := w.Append(h, nil, []byte(texts[i]))
+				ack, err := w.Append(h, nil, []byte(texts[i]), false)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -179,7 +179,7 @@ func (w *world) losePower(forGood bool) {
 		w.t.Errorf("open after a loss of power: %v", err)
 		return
 	}
-	ack, err := after.Append(record.Header{Kind: record.KindData}, nil, []byte("after the loss of power"))
+	ack, err := after.Append(record.Header{Kind: record.KindData}, nil, []byte("after the loss of power"), false)
 	if err == nil {
 		err = after.Sync()
 	}

@@ -76,7 +76,7 @@ func (w *Writer) roll() error {
 	}
 	if b := uint64(cur.Ahead); n > b { // R3
 		if _, err := w.syncTo(control.At(n-b, control.End)); err != nil {
-			w.untold = w.afterSync(err) || w.untold
+			w.afterSync(err)
 			if errors.Is(err, ErrTimeout) {
 				// Whoever has the sync lock is stopped. That must not keep records
 				// out of the journal: leave the page to him, as if he had died.

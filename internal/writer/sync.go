@@ -25,7 +25,13 @@ func (w *Writer) Sync() error {
 	if err != nil {
 		return err
 	}
-	return w.SyncTo(pos)
+	err = w.SyncTo(pos)
+	if errors.Is(err, ErrOutcomeUnknown) {
+		w.lock(&w.mu)
+		w.untold = false
+		w.mu.Unlock()
+	}
+	return err
 }
 
 // present is the end of the journal, or a place behind everything that anybody has
@@ -113,7 +119,6 @@ func (w *Writer) settleSync(pos control.Pos, page *control.Page, err error) (don
 func (w *Writer) doubted(pos control.Pos) error {
 	for _, d := range w.doubts {
 		if d.from < pos && pos <= d.to {
-			w.untold = false
 			return w.unknown(pos, errors.New("an earlier sync failed"))
 		}
 	}
@@ -124,6 +129,9 @@ func (w *Writer) doubted(pos control.Pos) error {
 func (w *Writer) doubt(d doubt) {
 	w.doubts = append(w.doubts, d)
 	w.doubtful.Store(true)
+	if d.from < w.loose {
+		w.untold = true // to whoever asks for all there is, once
+	}
 }
 
 func (w *Writer) unknown(pos control.Pos, cause error) error {

@@ -117,10 +117,12 @@ type Writer struct {
 	pins []*pin
 
 	// doubts are the stretches in which records of this writer are of unknown
-	// outcome; untold, that no call has said so yet; need, what is to be looked
+	// outcome; untold, that no call has said so yet of a record that nobody waits
+	// for, of which loose is the end of the last one; need, what is to be looked
 	// for before the next append. Guarded by mu.
 	doubts []doubt
 	untold bool
+	loose  control.Pos
 	need   *need
 	// doubtful is whether there are doubts.
 	doubtful atomic.Bool

@@ -40,7 +40,17 @@ func start(t testing.TB, dir string, opt Options, sys system) *Writer {
 // put appends one record whose value is text, and fails the test if that fails.
 func put(t testing.TB, w *Writer, text string) Ack {
 	t.Helper()
-	ack, err := w.Append(record.Header{Kind: record.KindData, Time: time.Now().UnixNano()}, []byte("key"), []byte(text))
+	ack, err := w.Append(record.Header{Kind: record.KindData, Time: time.Now().UnixNano()}, []byte("key"), []byte(text), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ack
+}
+
+// putWaiting is put by somebody who is going to call SyncTo for the record.
+func putWaiting(t testing.TB, w *Writer, text string) Ack {
+	t.Helper()
+	ack, err := w.Append(record.Header{Kind: record.KindData}, nil, []byte(text), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +167,7 @@ func TestSequenceHasNoHoles(t *testing.T) {
 
 func TestTooLong(t *testing.T) {
 	w := start(t, t.TempDir(), small, realSystem())
-	_, err := w.Append(record.Header{Kind: record.KindData}, nil, make([]byte, small.Limits.MaxRecord))
+	_, err := w.Append(record.Header{Kind: record.KindData}, nil, make([]byte, small.Limits.MaxRecord), false)
 	var size *record.SizeError
 	if !errors.As(err, &size) || size.Limit != small.Limits.MaxRecord-record.Overhead {
 		t.Errorf("error %v, want a SizeError of limit %d", err, small.Limits.MaxRecord-record.Overhead)
@@ -197,7 +207,7 @@ func TestBatchIsOneRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	entry = append(entry, "kvv"...)
-	ack, err := w.AppendBatch(record.Header{}, 2, [][]byte{entry, entry})
+	ack, err := w.AppendBatch(record.Header{}, 2, [][]byte{entry, entry}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
