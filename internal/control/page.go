@@ -22,7 +22,8 @@ import (
 //	+-------+---------+------+------+-------+-----+-----+-----+----
 //	| magic | version | size | uuid | boot  | dev | ino | sum | zeros
 //	+-------+---------+------+------+-------+-----+-----+-----+----
-//	128 active   192 syn   256 att   264 ok   272 bad   320 turn (32 bits)
+//	128 active   192 syn   256 att   264 ok   272 bad
+//	320 turn   384 came   388 wanted   392 expected (32 bits each)
 //
 // The header is little-endian and never changes; its own device and inode
 // numbers in it tell a copy from the original. The words are in the machine's
@@ -47,6 +48,11 @@ const (
 	offOK     = 264
 	offBad    = 272
 	offTurn   = 320
+
+	// Hints of group commit, see gather.go.
+	offCame     = 384
+	offWanted   = 388
+	offExpected = 392
 )
 
 const (

@@ -108,6 +108,9 @@ func (d *Dir) identifyBySegments() (fresh bool, err error) {
 	if len(votes) > 0 {
 		return false, nil
 	}
+	if why != nil && !errors.Is(why, ErrHeaderLost) && !errors.Is(why, fs.ErrNotExist) {
+		return false, why // nothing is known of segments that cannot be read
+	}
 	if why != nil { // there are segments, and none of them says what it is
 		return false, &Error{Op: "open", Path: d.Path, Err: fmt.Errorf("%w: %w", ErrNotJournal, why)}
 	}

@@ -115,9 +115,10 @@ func (d *Dir) errorAt(op string, n uint64, off int64, err error) error {
 		return err
 	}
 	path := d.Path + string(os.PathSeparator) + Name(n)
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err // the path is said once
+	// The path is said once. Only of an error that is nothing more: one that is
+	// wrapped in something else would lose that, and the caller decides by it.
+	if pe, ok := err.(*fs.PathError); ok {
+		err = pe.Err
 	}
 	return &Error{Op: op, Path: path, Segment: n, Offset: off, Err: err}
 }

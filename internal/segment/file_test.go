@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -452,5 +453,20 @@ func TestErrorText(t *testing.T) {
 	}
 	if s.ErrorAt("read", 5, nil) != nil {
 		t.Error("no error became one")
+	}
+}
+
+// The place is added to an error, and nothing is taken from it but the path that
+// would be said twice.
+func TestErrorAtKeepsTheError(t *testing.T) {
+	d := &Dir{Path: "journal"}
+	pe := &fs.PathError{Op: "seek", Path: "seg.000000001", Err: syscall.EIO}
+	unknown := errors.New("outcome unknown")
+	for _, err := range []error{pe, fmt.Errorf("%w: %w", unknown, pe), errors.Join(unknown, pe)} {
+		got := d.errorAt("append", 1, 8192, err)
+		var at *Error
+		if !errors.As(got, &at) || at.Offset != 8192 || !errors.Is(got, syscall.EIO) || errors.Is(got, unknown) != errors.Is(err, unknown) {
+			t.Errorf("%v became %v", err, got)
+		}
 	}
 }

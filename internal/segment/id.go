@@ -79,9 +79,9 @@ func (d *Dir) readID() ([16]byte, error) {
 	return parseID(string(b))
 }
 
-// OpenID opens journal.id, which is also what a handle locks that must be the
-// only one to write.
-func (d *Dir) OpenID() (*os.File, error) { return host.OpenIn(d.F, idName, os.O_RDWR) }
+// OpenID opens journal.id, which is also what writers lock: together, or alone if
+// they must be.
+func (d *Dir) OpenID(flag int) (*os.File, error) { return host.OpenIn(d.F, idName, flag) }
 
 // WriteID writes journal.id: for a new journal with a new random UUID, else
 // again because it was lost. Whoever links it first decides; the others take

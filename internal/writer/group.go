@@ -81,3 +81,39 @@ func (w *Writer) await(led <-chan struct{}) {
 		}
 	}
 }
+
+// pace decides how long a sync may wait for others to join it. Guarded by
+// Writer.syncMu.
+type pace struct {
+	mean   time.Duration // of the last syncs
+	misses int           // times in a row that not all have come
+	skip   int           // syncs that do not wait, because of that
+}
+
+// took notes the duration of a sync.
+func (p *pace) took(d time.Duration) { p.mean += (d - p.mean) / 8 }
+
+// patience is the share of a sync that it may wait for others: what it costs those
+// who wait in vain at most, and what is won in time is a whole sync for each who
+// comes.
+const patience = 4 // one fourth
+
+// gather waits for those who took part in the last sync, if that has been of use.
+func (w *Writer) gather(page *control.Page) {
+	p := &w.pace
+	if p.skip > 0 {
+		p.skip--
+		return
+	}
+	if w.sys.step != nil {
+		return
+	}
+	tried, all, err := page.Gather(min(p.mean/patience, time.Millisecond))
+	switch {
+	case err != nil || tried && !all:
+		p.misses = min(p.misses+1, 6)
+		p.skip = 1<<p.misses - 2
+	case tried:
+		p.misses = 0
+	}
+}

@@ -180,6 +180,7 @@ func (w *Writer) lead(pos, to control.Pos, deadline time.Time) (page *control.Pa
 		return page, err
 	}
 	if locked {
+		w.gather(page)
 		if err = w.syncLocked(page, to); err != nil && page.Believable() && page.Syn() >= pos {
 			err = nil // what failed lies behind it, and is told to who asks for that
 		}
@@ -199,7 +200,8 @@ func (w *Writer) lead(pos, to control.Pos, deadline time.Time) (page *control.Pa
 // needless (S1, S2). The lock is not waited for in the kernel: its holder may be
 // stopped, and that must cost the others a time-out and not all their syncs.
 func (w *Writer) lockPage(page *control.Page, pos, to control.Pos, deadline time.Time) (locked bool, err error) {
-	for {
+	came := false // in turn last
+	for last := uint32(0); ; {
 		turn := page.Turn() // before the look, so that no turn is missed
 		switch {            // S1
 		case !page.Believable():
@@ -226,6 +228,12 @@ func (w *Writer) lockPage(page *control.Page, pos, to control.Pos, deadline time
 		if w.sys.step != nil {
 			w.sys.step("wait")
 			continue
+		}
+		if !came || turn != last {
+			if err := page.Come(); err != nil {
+				return false, err
+			}
+			came, last = true, turn
 		}
 		if err := page.Await(turn, min(left, lookAgain)); err != nil {
 			return false, err
@@ -296,7 +304,10 @@ func (w *Writer) syncSegment(page *control.Page, p *pin, whole bool) error {
 		end = control.End
 	}
 	w.count.syncs.Add(1)
-	if err := w.sys.syncData(p.F); err != nil {
+	begin := time.Now()
+	err = w.sys.syncData(p.F)
+	w.pace.took(time.Since(begin))
+	if err != nil {
 		w.count.failures.Add(1)
 		// S5. Published before anybody is told, and never tried again: the
 		// kernel has marked the pages clean, a second call would lie.

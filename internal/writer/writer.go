@@ -105,6 +105,7 @@ type Writer struct {
 	mark   marker
 
 	group group
+	pace  pace
 	// dirMu lets one goroutine have the directory lock at a time; it is taken
 	// after the others.
 	dirMu sync.Mutex
@@ -244,10 +245,13 @@ func (w *Writer) admit() error {
 	w.boot = boot
 	known := host.Shared && bootErr == nil
 	w.shared = known && (kind.Atomic || w.opt.Locked)
-	if known && kind.Atomic {
-		return nil
+	// Those who share hold the lock together, and keep out who may not: a process
+	// that cannot read the boot id knows nothing of their page.
+	flag := os.O_RDWR // that an exclusive lock needs, and another one does not
+	if w.shared {
+		flag = os.O_RDONLY
 	}
-	if w.presence, err = w.dir.OpenID(); err != nil {
+	if w.presence, err = w.dir.OpenID(flag); err != nil {
 		return err
 	}
 	ok, err := host.TryLockByte(w.presence, 0, !w.shared)
@@ -255,17 +259,23 @@ func (w *Writer) admit() error {
 		return &segment.Error{Op: "lock", Path: w.presence.Name(), Err: err}
 	}
 	if !ok {
-		return &segment.Error{Op: "open", Path: w.dir.Path, Err: unsafeError(kind.Name, known)}
+		return &segment.Error{Op: "open", Path: w.dir.Path, Err: unsafeError(kind, known, bootErr)}
 	}
 	return nil
 }
 
-func unsafeError(kind string, known bool) error {
+func unsafeError(kind host.FileSystem, known bool, bootErr error) error {
+	if known && kind.Atomic {
+		return fmt.Errorf("%w: a writer that cannot share has the journal, because its process cannot read the boot id of the machine (/proc)", ErrUnsafe)
+	}
+	if bootErr != nil && host.Shared {
+		return fmt.Errorf("%w: another writer has the journal, and without the boot id of the machine this process cannot share it: %w", ErrUnsafe, bootErr)
+	}
 	if !known {
-		return fmt.Errorf("%w: another writer has the journal, and this system has not been shown to append atomically, or does not tell its boot id", ErrUnsafe)
+		return fmt.Errorf("%w: another writer has the journal, and this system has not been shown to append atomically", ErrUnsafe)
 	}
 	return fmt.Errorf("%w: another writer has the journal, and its file system (%s) does not append atomically;"+
-		" let every writer use the locked mode, or a local file system", ErrUnsafe, kind)
+		" let every writer use the locked mode, or a local file system", ErrUnsafe, kind.Name)
 }
 
 // ID is the writer's identity in its records.

@@ -273,3 +273,24 @@ func TestDirectoryLockIsNotShared(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A writer that cannot tell which boot this is knows nothing of the page of others:
+// it has the journal alone or not at all, and so have they beside it.
+func TestNoBootID(t *testing.T) {
+	dir := t.TempDir()
+	blind := realSystem()
+	blind.bootID = func() ([16]byte, error) { return [16]byte{}, errors.New("no boot id") }
+	w := start(t, dir, small, realSystem())
+	start(t, dir, small, realSystem())
+	if _, err := open(dir, small, blind); !errors.Is(err, ErrUnsafe) {
+		t.Fatalf("beside others: %v, want ErrUnsafe", err)
+	}
+	put(t, w, "goes on")
+	dir = t.TempDir()
+	start(t, dir, small, blind)
+	for name, sys := range map[string]system{"another one": blind, "one that shares": realSystem()} {
+		if _, err := open(dir, small, sys); !errors.Is(err, ErrUnsafe) {
+			t.Errorf("%s: %v, want ErrUnsafe", name, err)
+		}
+	}
+}
