@@ -1,47 +1,66 @@
 package writer
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/manypen/manypen/internal/control"
+	"github.com/manypen/manypen/internal/host"
 )
 
-// group lets the goroutines of a handle share syncs: one of them leads, and syncs
-// for all that wait by then; the others wait for the end of that, most of them for
-// nothing more.
+// group lets the goroutines of a handle share syncs. The first one that asks after
+// a sync has begun leads the next batch of them: it waits for its turn while others
+// join, then syncs for all. So the next leader stands ready when a sync ends, and
+// does not have to be found among those whom it has let go.
 type group struct {
 	mu   sync.Mutex
-	want control.Pos   // the furthest that anybody has asked for
-	led  chan struct{} // closed when the leader is done; nil if there is none
+	next *batch
 	// known is a position up to which all was on disk at some time, under some
-	// page. It spares the waiters a look at the page.
+	// page. It spares those who wait a look at the page.
 	known atomic.Uint64
 }
 
-// join makes the caller the leader, or waits for the one there is to end. It
-// returns the position to sync to, 0 if the caller does not lead.
-func (g *group) join(pos control.Pos, wait func(<-chan struct{})) control.Pos {
-	g.mu.Lock()
-	g.want = max(g.want, pos)
-	if led := g.led; led != nil {
-		g.mu.Unlock()
-		wait(led)
-		return 0
-	}
-	g.led = make(chan struct{})
-	pos = g.want
-	g.mu.Unlock()
-	return pos
+// batch is the goroutines that one sync is for.
+type batch struct {
+	want control.Pos   // the furthest that any of them has asked for
+	done chan struct{} // closed when the leader is
 }
 
-// leave ends the lead.
-func (g *group) leave() {
+// join puts the caller into the next batch. leads is whether it is to lead that.
+func (g *group) join(pos control.Pos) (b *batch, leads bool) {
 	g.mu.Lock()
-	close(g.led)
-	g.led = nil
-	g.mu.Unlock()
+	defer g.mu.Unlock()
+	if leads = g.next == nil; leads {
+		g.next = &batch{done: make(chan struct{})}
+	}
+	g.next.want = max(g.next.want, pos)
+	return g.next, leads
+}
+
+// begin closes the batch of the caller, who leads it: those who ask from now on may
+// have appended too late. It returns how far to sync.
+func (g *group) begin(b *batch) control.Pos {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.next == b {
+		g.next = nil
+	}
+	return b.want
+}
+
+// end lets the batch go, and with it the caller, who leads it.
+func (g *group) end(b *batch) {
+	g.begin(b) // if it has not come to that
+	close(b.done)
+}
+
+// waiting is whether there is a next batch.
+func (g *group) waiting() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.next != nil
 }
 
 // have notes that everything below pos is on disk.
@@ -59,22 +78,29 @@ func (w *Writer) syncTo(pos control.Pos) (*control.Page, error) {
 			w.count.shared.Add(1)
 			return nil, nil
 		}
-		if to := w.group.join(pos, w.await); to != 0 {
-			defer w.group.leave()
-			return w.lead(pos, to, deadline)
+		b, leads := w.group.join(pos)
+		if leads {
+			page, err := w.lead(b, pos, deadline)
+			if w.group.waiting() && w.sys.step == nil {
+				// The next leader was made runnable last. Let it begin right away:
+				// what it waits for now, all of its batch wait for.
+				runtime.Gosched()
+			}
+			return page, err
 		}
+		w.await(b.done) // if it was in vain, see for ourselves
 	}
 }
 
 // await waits for a leader.
-func (w *Writer) await(led <-chan struct{}) {
+func (w *Writer) await(done <-chan struct{}) {
 	if w.sys.step == nil {
-		<-led
+		<-done
 		return
 	}
 	for {
 		select {
-		case <-led:
+		case <-done:
 			return
 		default:
 			w.sys.step("wait")
@@ -82,38 +108,55 @@ func (w *Writer) await(led <-chan struct{}) {
 	}
 }
 
-// pace decides how long a sync may wait for others to join it. Guarded by
-// Writer.syncMu.
+// Group commit pays most if every process that syncs again and again is in the same
+// group. Left alone two groups form, of which one syncs while the other appends, and a
+// sync covers half of them. So a sync waits a moment for those whom the last one has
+// let go, as long as they keep coming. (Among goroutines it does not pay: while they
+// append they keep the processors busy that a sync leaves idle.)
 type pace struct {
 	mean   time.Duration // of the last syncs
 	misses int           // times in a row that not all have come
 	skip   int           // syncs that do not wait, because of that
 }
 
+const (
+	// gap is how long nobody may come until a sync waits no longer: some times what
+	// it takes to be woken, and to append.
+	gap = 40 * time.Microsecond
+	// maxMisses bounds how seldom a sync tries in vain: once in 2^maxMisses.
+	maxMisses = 6
+)
+
 // took notes the duration of a sync.
 func (p *pace) took(d time.Duration) { p.mean += (d - p.mean) / 8 }
 
-// patience is the share of a sync that it may wait for others: what it costs those
-// who wait in vain at most, and what is won in time is a whole sync for each who
-// comes.
-const patience = 4 // one fourth
-
-// gather waits for those who took part in the last sync, if that has been of use.
-func (w *Writer) gather(page *control.Page) {
-	p := &w.pace
+// gather waits until as many other handles wait for the sync lock as took part in
+// the last sync; never for longer than a sync takes, for then it would be better to
+// have begun. It does not sleep: to be woken would take longer than what there is to
+// wait for. Others get the processor whenever they want it.
+func (p *pace) gather(page *control.Page) {
+	want := page.Expected()
+	if want == 0 {
+		return
+	}
 	if p.skip > 0 {
 		p.skip--
 		return
 	}
-	if w.sys.step != nil {
-		return
-	}
-	tried, all, err := page.Gather(min(p.mean/patience, time.Millisecond))
-	switch {
-	case err != nil || tried && !all:
-		p.misses = min(p.misses+1, 6)
-		p.skip = 1<<p.misses - 2
-	case tried:
-		p.misses = 0
+	begin := time.Now()
+	for last, have := begin, 0; ; host.Yield() {
+		n, now := page.Came(), time.Now()
+		if n >= want {
+			p.misses = 0
+			return
+		}
+		if n > have {
+			have, last = n, now
+		}
+		if now.Sub(last) > gap || now.Sub(begin) > p.mean {
+			p.misses = min(p.misses+1, maxMisses)
+			p.skip = 1<<p.misses - 2
+			return
+		}
 	}
 }

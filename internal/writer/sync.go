@@ -166,22 +166,25 @@ func (w *Writer) startSync(pos control.Pos) {
 	})
 }
 
-// lead makes everything below to durable, in the name of all who wait; pos is what
-// the caller needs, and enough if the time is up.
-func (w *Writer) lead(pos, to control.Pos, deadline time.Time) (page *control.Page, err error) {
+// lead makes durable what batch b wants; pos is what the caller needs, and enough if
+// the time is up.
+func (w *Writer) lead(b *batch, pos control.Pos, deadline time.Time) (page *control.Page, err error) {
 	w.lock(&w.syncMu)
 	defer w.syncMu.Unlock()
+	defer w.group.end(b) // before the next leader is woken: see syncTo
 	page = w.page
 	if page == nil {
 		return nil, ErrClosed
 	}
-	locked, err := w.lockPage(page, pos, to, deadline)
+	locked, err := w.lockPage(page, pos, deadline)
 	if err != nil {
 		return page, err
 	}
 	if locked {
-		w.gather(page)
-		if err = w.syncLocked(page, to); err != nil && page.Believable() && page.Syn() >= pos {
+		if w.sys.step == nil {
+			w.pace.gather(page)
+		}
+		if err = w.syncLocked(page, w.group.begin(b)); err != nil && page.Believable() && page.Syn() >= pos {
 			err = nil // what failed lies behind it, and is told to who asks for that
 		}
 		w.at("S6")
@@ -199,18 +202,16 @@ func (w *Writer) lead(pos, to control.Pos, deadline time.Time) (page *control.Pa
 // lockPage takes the sync lock, unless the sync of another process has made it
 // needless (S1, S2). The lock is not waited for in the kernel: its holder may be
 // stopped, and that must cost the others a time-out and not all their syncs.
-func (w *Writer) lockPage(page *control.Page, pos, to control.Pos, deadline time.Time) (locked bool, err error) {
+func (w *Writer) lockPage(page *control.Page, pos control.Pos, deadline time.Time) (locked bool, err error) {
 	came := false // in turn last
 	for last := uint32(0); ; {
 		turn := page.Turn() // before the look, so that no turn is missed
 		switch {            // S1
 		case !page.Believable():
 			return false, errUntrusted
-		case page.Syn() >= to:
+		case page.Syn() >= pos: // one of the others may lead if that is not enough for them
 			w.count.shared.Add(1)
 			return false, nil
-		case page.Bad() && page.Syn() >= pos:
-			return false, nil // what the others want has failed
 		case page.Bad():
 			return false, errFailed
 		}
@@ -219,9 +220,6 @@ func (w *Writer) lockPage(page *control.Page, pos, to control.Pos, deadline time
 		}
 		left := time.Until(deadline)
 		if left <= 0 {
-			if page.Syn() >= pos {
-				return false, nil
-			}
 			return false, &segment.Error{Op: "sync", Path: w.dir.Path, Segment: pos.Segment(), Err: fmt.Errorf(
 				"%w: the process that syncs is stopped, or the disk is slow", ErrTimeout)}
 		}
@@ -230,9 +228,7 @@ func (w *Writer) lockPage(page *control.Page, pos, to control.Pos, deadline time
 			continue
 		}
 		if !came || turn != last {
-			if err := page.Come(); err != nil {
-				return false, err
-			}
+			page.Come()
 			came, last = true, turn
 		}
 		if err := page.Await(turn, min(left, lookAgain)); err != nil {

@@ -105,7 +105,7 @@ type Writer struct {
 	mark   marker
 
 	group group
-	pace  pace
+	pace  pace // guarded by syncMu
 	// dirMu lets one goroutine have the directory lock at a time; it is taken
 	// after the others.
 	dirMu sync.Mutex
