@@ -24,6 +24,18 @@ func erase(t *testing.T, dir string, rec journal.Record) {
 	}
 }
 
+// forgetBoot removes the control file: whoever opens the journal next recovers.
+func forgetBoot(t *testing.T, dir string) {
+	t.Helper()
+	ctl, err := filepath.Glob(filepath.Join(dir, "ctl.*"))
+	if err != nil || len(ctl) != 1 {
+		t.Fatal(ctl, err)
+	}
+	if err := os.Remove(ctl[0]); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // durable appends until enough has been synced for a mark to be due, and some
 // more that is not.
 func durable(t *testing.T, j *journal.Journal) {
@@ -62,13 +74,7 @@ func TestHoleBelowMark(t *testing.T) {
 	}
 
 	// A recovery makes that durable, and marks behind it do not say otherwise.
-	ctl, err := filepath.Glob(filepath.Join(dir, "ctl.*"))
-	if err != nil || len(ctl) != 1 {
-		t.Fatal(ctl, err)
-	}
-	if err := os.Remove(ctl[0]); err != nil {
-		t.Fatal(err)
-	}
+	forgetBoot(t, dir)
 	j = open(t, dir, journal.Options{Sync: journal.SyncNone})
 	durable(t, j)
 	report, err = journal.Verify(context.Background(), dir, journal.VerifyOptions{})
@@ -100,13 +106,7 @@ func TestRecoverPrefix(t *testing.T) {
 		recs := all(t, dir)
 		erase(t, dir, recs[10]) // below the mark: no loss that a crash explains
 		erase(t, dir, recs[90])
-		ctl, err := filepath.Glob(filepath.Join(dir, "ctl.*"))
-		if err != nil || len(ctl) != 1 {
-			t.Fatal(ctl, err)
-		}
-		if err := os.Remove(ctl[0]); err != nil {
-			t.Fatal(err)
-		}
+		forgetBoot(t, dir)
 		j = open(t, dir, journal.Options{Recovery: r})
 		if _, err := j.Append(nil, []byte("after")); err != nil {
 			t.Fatal(err)

@@ -354,14 +354,8 @@ func (w *world) prune(p *proc) {
 
 // read returns what a new reader finds in dir, in order.
 func (w *world) read(dir string) (at []record.Position, values map[record.Position]string) {
-	d, err := segment.OpenDir(dir)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer d.Close()
-	if _, err := d.Identify(); err != nil {
-		w.t.Fatal(err)
-	}
+	d := openDir(w.t, dir)
+	defer d.Close() // at once: this is called many thousand times
 	end, err := d.End()
 	if err != nil {
 		w.t.Fatal(err)

@@ -9,6 +9,18 @@ import (
 	"github.com/manypen/manypen/internal/host"
 )
 
+// failing is a system of which one sync fails after fail has been set.
+func failing() (fail *atomic.Bool, sys system) {
+	fail, sys = new(atomic.Bool), realSystem()
+	sys.syncData = func(f *os.File) error {
+		if fail.Swap(false) {
+			return errors.New("the disk has failed")
+		}
+		return host.SyncData(f)
+	}
+	return fail, sys
+}
+
 // Whoever asks for records that were caught in a failed sync is told, under each
 // policy in its own way, exactly once for each record that somebody waits for; and
 // the journal goes on.
@@ -42,20 +54,13 @@ func TestFailedSyncIsTold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			var fail atomic.Bool
-			sys := realSystem()
-			sys.syncData = func(f *os.File) error {
-				if fail.Swap(false) {
-					return errors.New("the disk has failed")
-				}
-				return host.SyncData(f)
-			}
+			fail, sys := failing()
 			w := start(t, dir, small, sys)
 			put(t, w, "before")
 			if err := w.Sync(); err != nil {
 				t.Fatal(err)
 			}
-			if err := ask(t, w, &fail); !errors.Is(err, ErrOutcomeUnknown) {
+			if err := ask(t, w, fail); !errors.Is(err, ErrOutcomeUnknown) {
 				t.Fatalf("told %v, want ErrOutcomeUnknown", err)
 			}
 			if name == "none, close" {
@@ -78,14 +83,7 @@ func TestFailedSyncIsTold(t *testing.T) {
 // waits for; to Sync once.
 func TestFailedSyncIsToldToAll(t *testing.T) {
 	dir := t.TempDir()
-	var fail atomic.Bool
-	sys := realSystem()
-	sys.syncData = func(f *os.File) error {
-		if fail.Swap(false) {
-			return errors.New("the disk has failed")
-		}
-		return host.SyncData(f)
-	}
+	fail, sys := failing()
 	w := start(t, dir, small, sys)
 	a, b := putWaiting(t, w, "a"), putWaiting(t, w, "b")
 	put(t, w, "nobody waits for this")

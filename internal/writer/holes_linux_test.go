@@ -569,14 +569,7 @@ func TestC30RemovedNewest(t *testing.T) {
 	if ack.Position.Segment <= n {
 		t.Errorf("segment %d is used again", ack.Position.Segment)
 	}
-	d, err := segment.OpenDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	if _, err := d.Identify(); err != nil {
-		t.Fatal(err)
-	}
+	d := openDir(t, dir)
 	r := d.NewReader(segment.ReaderOptions{})
 	defer r.Close()
 	var gone *segment.GoneError

@@ -98,14 +98,7 @@ func TestMarkAcrossLimit(t *testing.T) {
 // events calls f with everything that is in the journal.
 func events(t testing.TB, dir string, f func(n uint64, ev *record.Event)) {
 	t.Helper()
-	d, err := segment.OpenDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	if _, err := d.Identify(); err != nil {
-		t.Fatal(err)
-	}
+	d := openDir(t, dir)
 	r := d.NewReader(segment.ReaderOptions{})
 	defer r.Close()
 	for ev := (record.Event{}); ; {
@@ -277,14 +270,7 @@ func TestDroppedIsNotRead(t *testing.T) {
 		blank(t, name(1), first.Position.Offset, first.End)
 	})
 	start(t, dir, opt, sys)
-	d, err := segment.OpenDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	if _, err := d.Identify(); err != nil {
-		t.Fatal(err)
-	}
+	d := openDir(t, dir)
 	f, err := d.OpenToRead(1)
 	if err != nil {
 		t.Fatal(err)

@@ -83,18 +83,25 @@ func top(t testing.TB, w *Writer) []string {
 	return texts
 }
 
+// openDir opens a journal for reading, as long as the test runs.
+func openDir(t testing.TB, path string) *segment.Dir {
+	t.Helper()
+	d, err := segment.OpenDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() }) // only read from
+	if _, err := d.Identify(); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 // contents reads the whole journal as a new reader would, values in order, and
 // what was damaged.
 func contents(t testing.TB, dir string) (values []string, damage []record.Class) {
 	t.Helper()
-	d, err := segment.OpenDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	if _, err := d.Identify(); err != nil {
-		t.Fatal(err)
-	}
+	d := openDir(t, dir)
 	r := d.NewReader(segment.ReaderOptions{})
 	defer r.Close()
 	for ev := (record.Event{}); ; {
