@@ -42,8 +42,43 @@ func OpenDir(path string) (*Dir, error) {
 // Close closes the directory.
 func (d *Dir) Close() error { return d.F.Close() }
 
-// List returns the numbers of all segments, in order.
-func (d *Dir) List() ([]uint64, error) {
+// List returns the numbers of all segments, in order: of those that were there when
+// it was called, and not removed meanwhile, and of some that were added.
+//
+// Reading a directory is not atomic. Of two names that are added meanwhile the later
+// one may be seen and the earlier one not, and a segment would seem to be missing.
+// Segments are added in order and removed oldest first, so a gap tells, and whatever
+// is in it is seen by a second look.
+func (d *Dir) List() ([]uint64, error) { return complete(d.list, d.Exists) }
+
+func complete(list func() ([]uint64, error), exists func(n uint64) (bool, error)) ([]uint64, error) {
+	numbers, err := list()
+	if err != nil || len(numbers) == 0 {
+		return nil, err
+	}
+	first, last := numbers[0], numbers[len(numbers)-1]
+	gap := uint64(len(numbers)) != last-first+1
+	if !gap && first > 1 {
+		if gap, err = exists(first - 1); err != nil {
+			return nil, err
+		}
+	}
+	if !gap {
+		return numbers, nil
+	}
+	again, err := list()
+	if err != nil {
+		return nil, err
+	}
+	n, _ := slices.BinarySearch(again, last+1)
+	if n == 0 {
+		return again, nil // all of the first look are gone by now
+	}
+	return again[:n], nil
+}
+
+// list is one look.
+func (d *Dir) list() ([]uint64, error) {
 	names, err := host.ListIn(d.F)
 	if err != nil {
 		return nil, err

@@ -125,3 +125,35 @@ func TestEndOfNothing(t *testing.T) {
 	}
 	l.want(nil)
 }
+
+// What is added while a directory is read may be seen in part.
+func TestListIsComplete(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		looks [][]uint64
+		want  []uint64
+	}{
+		{"nothing", [][]uint64{{}}, nil},
+		{"whole", [][]uint64{{1, 2, 3}}, []uint64{1, 2, 3}},
+		{"pruned", [][]uint64{{7, 8}}, []uint64{7, 8}},
+		{"one in between was added and not seen", [][]uint64{{1, 2, 4}, {1, 2, 3, 4}}, []uint64{1, 2, 3, 4}},
+		{"the first was not seen", [][]uint64{{2}, {1, 2}}, []uint64{1, 2}},
+		{"the second look has a gap of its own behind", [][]uint64{{1, 3}, {1, 2, 3, 5}}, []uint64{1, 2, 3}},
+		{"one is missing", [][]uint64{{1, 3}, {1, 3}}, []uint64{1, 3}},
+		{"all were removed meanwhile", [][]uint64{{1, 3}, {7, 8}}, []uint64{7, 8}},
+		{"some were removed meanwhile", [][]uint64{{1, 3, 4}, {3, 4, 5}}, []uint64{3, 4}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			looks := 0
+			got, err := complete(func() ([]uint64, error) {
+				looks++
+				return tt.looks[looks-1], nil
+			}, func(n uint64) (bool, error) {
+				return slices.Contains(tt.looks[len(tt.looks)-1], n), nil
+			})
+			if err != nil || !slices.Equal(got, tt.want) || looks != len(tt.looks) {
+				t.Errorf("%v, %v in %d looks, want %v in %d", got, err, looks, tt.want, len(tt.looks))
+			}
+		})
+	}
+}

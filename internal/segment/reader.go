@@ -256,6 +256,9 @@ func (r *Reader) missing() error {
 		if k == r.n {
 			return nil // it came into being between the two looks: open it
 		}
+		if there, err := r.dir.Exists(r.n); there || err != nil {
+			return err // the same, and the listing has seen only a later one
+		}
 		gone := record.Position{Segment: r.n, Offset: max(r.from, HeaderSize)}
 		r.n, r.from, r.started = k, 0, true
 		why := ErrMissing

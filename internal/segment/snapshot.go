@@ -93,6 +93,12 @@ func (s *File) snapshot(to *Dir, size int64, sealed bool) (again bool, err error
 	if sealed {
 		switch err := host.LinkIn(s.dir.F, to.F, Name(s.Number)); {
 		case errors.Is(err, fs.ErrNotExist):
+			// Removed; or a repaired copy has taken the name over between the look
+			// at it and the link, which the kernel does not give to a file that
+			// has lost its last one.
+			if again, eerr := s.dir.Exists(s.Number); again || eerr != nil {
+				return again, eerr
+			}
 			return false, err
 		case err == nil:
 			return s.linked(to)
