@@ -43,3 +43,13 @@ func (d *Dir) OpenToRead(n uint64) (*File, error) {
 	}
 	return f, nil
 }
+
+// Origin reports why the segment the last event came from was begun: because the
+// one before was full (rolled), or by a recovery, maybe because it was doubted that
+// what lay in front was on disk.
+func (r *Reader) Origin() (rolled, doubted bool) {
+	if r.file == nil {
+		return false, false
+	}
+	return r.file.Rolled, r.file.Doubted
+}

@@ -84,16 +84,6 @@ func (r *Reader) Close() error {
 // Segment is the number of the segment the last event came from.
 func (r *Reader) Segment() uint64 { return r.n }
 
-// Origin reports why the segment the last event came from was begun: because the
-// one before was full (rolled), or by a recovery, maybe because it was doubted that
-// what lay in front was on disk.
-func (r *Reader) Origin() (rolled, doubted bool) {
-	if r.file == nil {
-		return false, false
-	}
-	return r.file.Rolled, r.file.Doubted
-}
-
 // Position is where the reader will go on.
 func (r *Reader) Position() record.Position {
 	off := r.from
