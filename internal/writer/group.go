@@ -17,6 +17,7 @@ import (
 type group struct {
 	mu   sync.Mutex
 	next *batch
+	last int // size of the last batch
 	// known is a position up to which all was on disk at some time, under some
 	// page. It spares those who wait a look at the page.
 	known atomic.Uint64
@@ -25,7 +26,9 @@ type group struct {
 // batch is the goroutines that one sync is for.
 type batch struct {
 	want control.Pos   // the furthest that any of them has asked for
+	size int           // how many they are
 	done chan struct{} // closed when the leader is
+	err  error         // what the leader has waited for in vain, and with it all of them
 }
 
 // join puts the caller into the next batch. leads is whether it is to lead that.
@@ -36,6 +39,7 @@ func (g *group) join(pos control.Pos) (b *batch, leads bool) {
 		g.next = &batch{done: make(chan struct{})}
 	}
 	g.next.want = max(g.next.want, pos)
+	g.next.size++
 	return g.next, leads
 }
 
@@ -46,8 +50,16 @@ func (g *group) begin(b *batch) control.Pos {
 	defer g.mu.Unlock()
 	if g.next == b {
 		g.next = nil
+		g.last = b.size
 	}
 	return b.want
+}
+
+// shared is whether the last sync was for more than one.
+func (g *group) shared() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.last > 1
 }
 
 // end lets the batch go, and with it the caller, who leads it.
@@ -72,7 +84,6 @@ func (g *group) have(pos control.Pos) {
 // syncTo makes everything below pos durable (S1 to S6) and returns the page it
 // went by, nil if it needed none.
 func (w *Writer) syncTo(pos control.Pos) (*control.Page, error) {
-	deadline := time.Now().Add(w.opt.Timeout)
 	for {
 		if w.group.known.Load() >= uint64(pos) {
 			w.count.shared.Add(1)
@@ -80,7 +91,7 @@ func (w *Writer) syncTo(pos control.Pos) (*control.Page, error) {
 		}
 		b, leads := w.group.join(pos)
 		if leads {
-			page, err := w.lead(b, pos, deadline)
+			page, err := w.lead(b, pos)
 			if w.group.waiting() && w.sys.step == nil {
 				// The next leader was made runnable last. Let it begin right away:
 				// what it waits for now, all of its batch wait for.
@@ -88,7 +99,10 @@ func (w *Writer) syncTo(pos control.Pos) (*control.Page, error) {
 			}
 			return page, err
 		}
-		w.await(b.done) // if it was in vain, see for ourselves
+		w.await(b.done)
+		if b.err != nil && w.group.known.Load() < uint64(pos) {
+			return nil, b.err
+		} // if it was in vain for another reason, see for ourselves
 	}
 }
 
@@ -114,6 +128,7 @@ func (w *Writer) await(done <-chan struct{}) {
 // let go, as long as they keep coming. (Among goroutines it does not pay: while they
 // append they keep the processors busy that a sync leaves idle.)
 type pace struct {
+	ticked time.Time
 	mean   time.Duration // of the last syncs
 	misses int           // times in a row that not all have come
 	skip   int           // syncs that do not wait, because of that
@@ -127,12 +142,24 @@ const (
 	maxMisses = 6
 )
 
+// tick lets the scheduler of Go run, now and then, in front of a system call that
+// blocks. Its monitor takes the processor away from any system call of a goroutine
+// that was not scheduled anew for 10 ms, and looks every 20 us then: a third of what a
+// durable record of one among eight processes costs (Go 1.26, runtime.retake).
+func (p *pace) tick() {
+	if now := time.Now(); now.Sub(p.ticked) > 4*time.Millisecond {
+		p.ticked = now
+		runtime.Gosched()
+	}
+}
+
 // took notes the duration of a sync.
 func (p *pace) took(d time.Duration) { p.mean += (d - p.mean) / 8 }
 
 // gather waits until as many other handles wait for the sync lock as took part in
 // the last sync; never for longer than a sync takes, for then it would be better to
-// have begun. It does not sleep: to be woken would take longer than what there is to
+// have begun. Goroutines that the last sync has let go may append first, if it was
+// for several. It does not sleep: to be woken would take longer than what there is to
 // wait for. Others get the processor whenever they want it.
 func (p *pace) gather(page *control.Page) {
 	want := page.Expected()

@@ -114,9 +114,15 @@ func TestStoppedInSync(t *testing.T) {
 	w := start(t, dir, opt, realSystem())
 	want := []string{"one"}
 	ack := put(t, w, "one")
-	if err := w.SyncTo(ack.Pos()); !errors.Is(err, ErrTimeout) {
-		t.Fatalf("sync beside a stopped one: %v, want ErrTimeout", err)
+	var all sync.WaitGroup
+	for range 20 { // each of them, and they wait together
+		all.Go(func() {
+			if err := w.SyncTo(ack.Pos()); !errors.Is(err, ErrTimeout) {
+				t.Errorf("sync beside a stopped one: %v, want ErrTimeout", err)
+			}
+		})
 	}
+	all.Wait()
 	for range 4 {
 		want = append(want, fill(t, w)...)
 	}

@@ -3,6 +3,7 @@ package writer
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/manypen/manypen/internal/control"
@@ -166,9 +167,8 @@ func (w *Writer) startSync(pos control.Pos) {
 	})
 }
 
-// lead makes durable what batch b wants; pos is what the caller needs, and enough if
-// the time is up.
-func (w *Writer) lead(b *batch, pos control.Pos, deadline time.Time) (page *control.Page, err error) {
+// lead makes durable what batch b wants; pos is what the caller needs.
+func (w *Writer) lead(b *batch, pos control.Pos) (page *control.Page, err error) {
 	w.lock(&w.syncMu)
 	defer w.syncMu.Unlock()
 	defer w.group.end(b) // before the next leader is woken: see syncTo
@@ -176,12 +176,18 @@ func (w *Writer) lead(b *batch, pos control.Pos, deadline time.Time) (page *cont
 	if page == nil {
 		return nil, ErrClosed
 	}
-	locked, err := w.lockPage(page, pos, deadline)
+	locked, err := w.lockPage(page, pos)
 	if err != nil {
+		if errors.Is(err, ErrTimeout) {
+			b.err = err
+		}
 		return page, err
 	}
 	if locked {
 		if w.sys.step == nil {
+			if w.group.shared() {
+				runtime.Gosched()
+			}
 			w.pace.gather(page)
 		}
 		if err = w.syncLocked(page, w.group.begin(b)); err != nil && page.Believable() && page.Syn() >= pos {
@@ -202,7 +208,10 @@ func (w *Writer) lead(b *batch, pos control.Pos, deadline time.Time) (page *cont
 // lockPage takes the sync lock, unless the sync of another process has made it
 // needless (S1, S2). The lock is not waited for in the kernel: its holder may be
 // stopped, and that must cost the others a time-out and not all their syncs.
-func (w *Writer) lockPage(page *control.Page, pos control.Pos, deadline time.Time) (locked bool, err error) {
+func (w *Writer) lockPage(page *control.Page, pos control.Pos) (locked bool, err error) {
+	// What is waited, and not what the clock says: this process may itself be
+	// stopped for a while.
+	left := w.opt.Timeout
 	came := false // in turn last
 	for last := uint32(0); ; {
 		turn := page.Turn() // before the look, so that no turn is missed
@@ -218,28 +227,33 @@ func (w *Writer) lockPage(page *control.Page, pos control.Pos, deadline time.Tim
 		if locked, err := page.TryLock(); locked || err != nil { // S2
 			return locked, err
 		}
-		left := time.Until(deadline)
 		if left <= 0 {
 			return false, &segment.Error{Op: "sync", Path: w.dir.Path, Segment: pos.Segment(), Err: fmt.Errorf(
 				"%w: the process that syncs is stopped, or the disk is slow", ErrTimeout)}
 		}
 		if w.sys.step != nil {
 			w.sys.step("wait")
+			left -= lookAgain
 			continue
 		}
 		if !came || turn != last {
 			page.Come()
 			came, last = true, turn
 		}
-		if err := page.Await(turn, min(left, lookAgain)); err != nil {
+		w.pace.tick()
+		begin, most := time.Now(), min(left, lookAgain)
+		if err := page.Await(turn, most); err != nil {
 			return false, err
 		}
+		left -= min(time.Since(begin), most)
 	}
 }
 
 // lookAgain is how long a waiter relies on being woken: the death of the holder
-// frees the lock and wakes nobody.
-const lookAgain = 5 * time.Millisecond
+// frees the lock and wakes nobody. The longer it is the more likely a process that
+// comes only then takes the lock; its descriptors are too young to be trusted (S3), and
+// it would have to recover.
+const lookAgain = 2 * time.Millisecond
 
 // syncLocked is S3 to S5, one attempt for each segment, oldest first: so the
 // only segment whose error can have been seen by somebody dead is the first
@@ -300,6 +314,7 @@ func (w *Writer) syncSegment(page *control.Page, p *pin, whole bool) error {
 		end = control.End
 	}
 	w.count.syncs.Add(1)
+	w.pace.tick()
 	begin := time.Now()
 	err = w.sys.syncData(p.F)
 	w.pace.took(time.Since(begin))
