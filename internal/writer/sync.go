@@ -44,7 +44,19 @@ func (w *Writer) present() (control.Pos, error) {
 	if err := w.beAttached(); err != nil {
 		return 0, err
 	}
-	// Others may be in a later segment, which nobody uses before it is active.
+	// Others may have left this page and gone on under another one, of which this one
+	// knows nothing; it was out of its place before they did.
+	linked, err := w.page.Linked()
+	if err != nil {
+		return 0, &segment.Error{Op: "stat", Path: w.dir.Path, Err: err}
+	}
+	if !linked {
+		w.stale = true
+		if err := w.beAttached(); err != nil {
+			return 0, err
+		}
+	}
+	// Or they may be in a later segment, which nobody uses before it is active.
 	for w.page.Active() > w.cur.Number {
 		if err := w.follow(); err != nil {
 			return 0, err

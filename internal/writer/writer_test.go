@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -299,5 +300,27 @@ func TestNoBootID(t *testing.T) {
 		if _, err := open(dir, small, sys); !errors.Is(err, ErrUnsafe) {
 			t.Errorf("%s: %v, want ErrUnsafe", name, err)
 		}
+	}
+}
+
+// Sync covers what others have acknowledged under a page that this handle has not come
+// to yet, because a recovery has put it there meanwhile.
+func TestSyncCoversAnotherPage(t *testing.T) {
+	dir := t.TempDir()
+	w0 := start(t, dir, small, realSystem())
+	put(t, w0, "here")
+	if err := w0.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(controlFile(t, dir)); err != nil {
+		t.Fatal(err)
+	}
+	w1 := start(t, dir, small, realSystem())
+	ack := put(t, w1, "there")
+	if err := w0.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if !w1.Synced(ack.Pos()) {
+		t.Errorf("a record at %v, acknowledged before Sync, is not synced", ack.Position)
 	}
 }
