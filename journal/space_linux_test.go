@@ -128,11 +128,12 @@ func fullDisk(t *testing.T, base string, policy journal.SyncPolicy) {
 		must(j, 100_000)
 		must(other, 1_000)
 	}
-	must(open(t, dir, opts), 10)
+	third := open(t, dir, opts)
+	must(third, 10)
 	wantPositions(t, dir, acked)
 	report := verify(t, dir)
 	t.Logf("%d appends failed, fragments: %+v", full, report.Classes[journal.Fragment])
-	for _, j := range []*journal.Journal{j, other} {
+	for _, j := range []*journal.Journal{j, other, third} {
 		if err := j.Close(); err != nil {
 			t.Error(err)
 		}
