@@ -81,9 +81,7 @@ func (w *Writer) append(h *record.Header, count int, key, value []byte, entries 
 		}
 		mark := int64(0)
 		if torn == nil {
-			if vec, mark, err = w.withMark(h, vec); err != nil {
-				return Ack{}, err
-			}
+			vec, mark = w.withMark(h, vec)
 		}
 		w.at("A2")
 		start, n, err := w.write(cur, vec) // A2, A3

@@ -93,8 +93,8 @@ func (w *Writer) syncTo(pos control.Pos) (*control.Page, error) {
 		if leads {
 			page, err := w.lead(b, pos)
 			if w.group.waiting() && w.sys.step == nil {
-				// The next leader was made runnable last. Let it begin right away:
-				// what it waits for now, all of its batch wait for.
+				// The next leader was made runnable last, so it runs first when this
+				// goroutine yields; its whole batch waits for it.
 				runtime.Gosched()
 			}
 			return page, err

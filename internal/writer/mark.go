@@ -32,15 +32,15 @@ func (m *marker) restart(syn control.Pos) {
 // withMark puts a mark in front of the record of h in vec, if one is due, and
 // returns its size. A mark that does not get into the journal is not repeated:
 // the next one says more.
-func (w *Writer) withMark(h *record.Header, vec [][]byte) ([][]byte, int64, error) {
+func (w *Writer) withMark(h *record.Header, vec [][]byte) ([][]byte, int64) {
 	m := &w.mark
 	if m.since < markBytes && h.Time-m.looked < markTime {
-		return vec, 0, nil
+		return vec, 0
 	}
 	m.looked, m.since = h.Time, 0
 	syn := w.page.Syn()
 	if syn <= m.pos || !w.page.Believable() || syn.Segment() > w.cur.Number || w.cur.MaxRecord < record.MarkSize {
-		return vec, 0, nil
+		return vec, 0
 	}
 	m.pos = syn
 	at := record.Position{Segment: syn.Segment(), Offset: syn.Offset()}
@@ -50,10 +50,10 @@ func (w *Writer) withMark(h *record.Header, vec [][]byte) ([][]byte, int64, erro
 	mh := record.Header{Time: h.Time, Writer: w.id, Seq: w.seq}
 	mark, err := m.buf.EncodeMark(&w.cur.Frame, &mh, at)
 	if err != nil {
-		return nil, 0, err
+		return vec, 0 // it cannot be laid out (Buffer.Encode); no reason to refuse a record that can
 	}
 	m.vec = append(append(m.vec[:0], mark...), vec...)
-	return m.vec, mh.Size(), nil
+	return m.vec, mh.Size()
 }
 
 // release drops every reference to the memory of callers.
