@@ -213,7 +213,7 @@ func sample(s *scenario, call string, counts []int) []fault {
 func (r *rig) try(t *testing.T, f fault) int {
 	t.Helper()
 	if r.hung.Load() {
-		t.Skip("another run hangs")
+		t.Skip("a run before this one hangs, which is reported there; each further one would wait as long")
 	}
 	run, err := r.start(f.scenario)
 	if err != nil {
