@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/manypen/manypen/journal"
+	"github.com/manypen/manypen/record"
 )
 
 // fuzzing says that the engine runs, not only the seeds.
@@ -396,13 +397,14 @@ func (b *bench) account(n uint64, parts []stretch, report *journal.Report) {
 			if s.to-s.from != 4096 {
 				b.t.Errorf("segment %d: damage [%d, %d) of the header", n, s.from, s.to)
 			}
-		case s.from != end:
+		case s.from != b.marks(n, end, report):
 			b.t.Errorf("segment %d: nothing, or too much, is said of [%d, %d)", n, min(end, s.from), max(end, s.from))
 			fallthrough
 		default:
 			end = s.to
 		}
 	}
+	end = b.marks(n, end, report)
 	if n == report.Last && n == report.End.Segment {
 		if report.End.Offset > max(end, first) || end+report.Pending != max(st.Size(), first) {
 			b.t.Errorf("segment %d: accounted up to %d, pending %d, ends at %v, has %d bytes", n, end, report.Pending, report.End, st.Size())
@@ -410,6 +412,24 @@ func (b *bench) account(n uint64, parts []stretch, report *journal.Report) {
 	} else if end < st.Size() {
 		b.t.Errorf("segment %d: accounted up to %d of %d bytes", n, end, st.Size())
 	}
+}
+
+// marks is the offset behind the marks that stand at offset end of segment n:
+// they are neither delivered nor damage.
+func (b *bench) marks(n uint64, end int64, report *journal.Report) int64 {
+	b.t.Helper()
+	content, err := os.ReadFile(b.path(n))
+	b.must(err)
+	f := record.NewFrame(report.UUID, n)
+	for end < int64(len(content)) {
+		rest := content[end:]
+		h, ok := f.ParseHeader(rest)
+		if !ok || h.Kind != record.KindMark || h.Size() > int64(len(rest)) || !f.Whole(&h, rest[:h.Size()]) {
+			break
+		}
+		end += h.Size()
+	}
+	return end
 }
 
 // write opens the journal for writing and appends. It may refuse.

@@ -166,14 +166,11 @@ func (d *Dir) identifyBySegments() (fresh bool, err error) {
 func (d *Dir) peek(n uint64) (Header, error) {
 	f, err := host.OpenIn(d.F, Name(n), os.O_RDONLY)
 	if err != nil {
-		return Header{}, err
+		return Header{}, d.errorAt("open", n, 0, err)
 	}
 	defer f.Close() // only read from
 	h, _, err := readHeader(f)
-	if err != nil {
-		return h, &Error{Op: "open", Path: f.Name(), Segment: n, Err: err}
-	}
-	return h, nil
+	return h, d.errorAt("open", n, 0, err)
 }
 
 // readHeader reads the header pages of f, or as much of them as there is.
