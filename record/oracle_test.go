@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -53,12 +55,56 @@ func scan(t rapid.TB, seg []byte, opt ScannerOptions, final bool) []span {
 
 func scanEnding(t rapid.TB, seg []byte, opt ScannerOptions, final bool, e Ending) []span {
 	t.Helper()
-	s := NewScanner(bytes.NewReader(seg), opt)
-	s.See(int64(len(seg)), final)
-	if final {
-		s.Ends(e)
+	run := func(r io.ReaderAt, opt ScannerOptions) []span {
+		s := NewScanner(r, opt)
+		s.See(int64(len(seg)), final)
+		if final {
+			s.Ends(e)
+		}
+		return drain(t, s)
 	}
-	return drain(t, s)
+	spans := run(bytes.NewReader(seg), opt)
+	if len(seg) > 8<<10 {
+		return spans // the large ones come by the thousand
+	}
+	if opt.BlockSize == 0 {
+		opt.BlockSize = 512 // the default takes time to allocate, and hides what is long
+	}
+	for _, reuse := range []bool{true, false} {
+		opt.Reuse = reuse
+		if got := run(&scatterer{bytes.NewReader(seg)}, opt); !slices.Equal(got, spans) {
+			t.Fatalf("block %d, reuse %v (-plain +scattered): %s", opt.BlockSize, reuse, cmp.Diff(spans, got))
+		}
+	}
+	opt.Skim = true
+	skimmed := run(bytes.NewReader(seg), opt)
+	want := slices.Clone(spans)
+	for i := range want {
+		if s := &want[i]; s.Class == Whole && s.To-s.From > int64(opt.BlockSize) && s.Kind != KindBatch {
+			s.Value = ""
+		}
+	}
+	if !slices.Equal(want, skimmed) {
+		t.Fatalf("block %d (-plain +skimmed): %s", opt.BlockSize, cmp.Diff(want, skimmed))
+	}
+	return spans
+}
+
+// scatterer is a ScatterReaderAt.
+type scatterer struct{ *bytes.Reader }
+
+func (s *scatterer) ReadvAt(pieces [][]byte, off int64) (n int64, err error) {
+	for _, p := range pieces {
+		if len(p) == 0 {
+			continue
+		}
+		k, err := s.ReadAt(p, off+n)
+		n += int64(k)
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // oracle judges a segment as docs/FORMAT.md, section 6, says, in the plainest

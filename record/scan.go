@@ -1,9 +1,6 @@
 package record
 
-import (
-	"errors"
-	"io"
-)
+import "io"
 
 // Event is what a [Scanner] found next: a record, or a stretch without one.
 type Event struct {
@@ -13,7 +10,8 @@ type Event struct {
 	Class  Class
 	Header Header
 	// Key and Value are parts of a block the scanner has read. They are never
-	// written to again unless the scanner was told to reuse its block.
+	// written to again unless the scanner was told to reuse its block. Value is nil
+	// if the scanner was told to skim and the record is longer than a block.
 	Key, Value []byte
 }
 
@@ -30,6 +28,13 @@ type ScannerOptions struct {
 	// BlockSize is how many bytes one read asks for, 128 KiB if 0. A longer
 	// record is read by one call of its own length.
 	BlockSize int
+	// Skim bounds the memory for who wants no values: a record longer than a block
+	// is checked piece by piece, and its value is not delivered. (A batch is; its
+	// keys are in it.) It implies Reuse.
+	Skim bool
+	// Until is an offset behind which nothing is read that need not be, 0 for none:
+	// others read there.
+	Until int64
 }
 
 const defaultBlock = 128 << 10
@@ -61,6 +66,7 @@ type Scanner struct {
 	window []byte // bytes of the segment from wbase on, only looked at
 	wbase  int64
 	spare  []byte // memory for the next window
+	key    []byte // of the record that was skimmed last
 }
 
 // NewScanner returns a Scanner that has seen nothing yet.
@@ -68,6 +74,7 @@ func NewScanner(r io.ReaderAt, opt ScannerOptions) *Scanner {
 	if opt.BlockSize <= 0 {
 		opt.BlockSize = defaultBlock
 	}
+	opt.Reuse = opt.Reuse || opt.Skim
 	return &Scanner{r: r, opt: opt, off: opt.From}
 }
 
@@ -107,6 +114,11 @@ func (s *Scanner) Skip(off int64) {
 // when the snapshot has no more to say: the rest is pending, or there is none.
 // After an error of the reader the scanner stays where it is.
 func (s *Scanner) Next(ev *Event) error {
+	ev.From = s.off
+	if s.quick(ev) {
+		s.off = ev.To
+		return nil
+	}
 	*ev = Event{From: s.off}
 	for {
 		size := s.size
@@ -190,6 +202,13 @@ func (s *Scanner) whole(h *Header, ev *Event) (bool, error) {
 		if m >= 0 || err != nil {
 			return false, err
 		}
+	}
+	if s.opt.Skim && h.Kind != KindBatch && h.Size() > int64(s.opt.BlockSize) {
+		ok, err := s.skim(h, ev)
+		if !ok && err == nil {
+			s.suspect = max(s.suspect, end)
+		}
+		return ok, err
 	}
 	b, err := s.view(s.off, int(h.Size()))
 	if err != nil {
@@ -286,101 +305,4 @@ func (s *Scanner) find(lo, hi int64) (int64, error) {
 		lo += int64(len(b) - (MarkerSize - 1))
 	}
 	return -1, nil
-}
-
-// errShrunk is internal: the file ended in front of the snapshot's size.
-var errShrunk = errors.New("segment is shorter than it was")
-
-// view returns n bytes at off, or as many as the snapshot has, as part of the
-// current block. They stay what they are even if the scanner moves on, unless
-// blocks are reused.
-func (s *Scanner) view(off int64, n int) ([]byte, error) {
-	n = int(min(int64(n), s.size-off))
-	if i := off - s.base; i >= 0 && i+int64(n) <= int64(len(s.block)) {
-		return s.block[i : i+int64(n) : i+int64(n)], nil
-	}
-	want := int(min(int64(max(n, s.opt.BlockSize)), s.size-off))
-	var next []byte
-	if s.opt.Reuse && cap(s.block) >= want {
-		next = s.block[:want]
-	} else {
-		next = make([]byte, want)
-	}
-	have := 0
-	if i := off - s.base; i >= 0 && i < int64(len(s.block)) {
-		have = copy(next, s.block[i:]) // the part of a record that is here already
-	}
-	s.block, s.base = nil, 0
-	if err := s.fill(next[have:], off+int64(have)); err != nil {
-		return nil, err
-	}
-	s.block, s.base = next, off
-	return next[:n:n], nil
-}
-
-// read returns n bytes at off, or as many as the snapshot has, for looking at
-// until the next call. It reads whole blocks at multiples of their size, so
-// that many short looks at a damaged stretch cost no more than one pass.
-func (s *Scanner) read(off int64, n int) ([]byte, error) {
-	if n = int(min(int64(n), s.size-off)); n <= 0 {
-		return nil, nil
-	}
-	if b := s.held(off); len(b) >= n {
-		return b[:n], nil
-	}
-	size := int64(s.opt.BlockSize)
-	from := off - off%size
-	to := min((off+int64(n)+size-1)/size*size, s.size)
-	if int64(cap(s.spare)) < to-from {
-		s.spare = make([]byte, to-from, max(to-from, 2*size))
-	}
-	s.window = nil
-	next := s.spare[:to-from]
-	if err := s.fill(next, from); err != nil {
-		return nil, err
-	}
-	s.window, s.wbase = next, from
-	return next[off-from:][:n], nil
-}
-
-// held returns the bytes from off on that are in memory.
-func (s *Scanner) held(off int64) (b []byte) {
-	if i := off - s.base; i >= 0 && i < int64(len(s.block)) {
-		b = s.block[i:]
-	}
-	if i := off - s.wbase; i >= 0 && i+int64(len(b)) < int64(len(s.window)) {
-		b = s.window[i:]
-	}
-	return b[:max(0, min(int64(len(b)), s.size-off))]
-}
-
-// ahead returns the bytes from off on that are at hand, a header's worth at
-// least unless the snapshot ends before.
-func (s *Scanner) ahead(off int64) ([]byte, error) {
-	if b := s.held(off); len(b) >= HeaderSize {
-		return b, nil
-	}
-	b, err := s.read(off, HeaderSize)
-	if err != nil || len(b) < HeaderSize {
-		return b, err
-	}
-	return s.held(off), nil
-}
-
-// fill reads all of p. A file that has become shorter shortens the snapshot.
-func (s *Scanner) fill(p []byte, off int64) error {
-	if len(p) == 0 {
-		return nil
-	}
-	n, err := s.r.ReadAt(p, off)
-	switch {
-	case n == len(p):
-		return nil
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
-		s.size = off + int64(n)
-		return errShrunk
-	case err == nil:
-		return io.ErrNoProgress
-	}
-	return err
 }

@@ -170,6 +170,7 @@ func drawOptions(t *rapid.T, s *built) ScannerOptions {
 		Frame: s.frame, Limit: s.limit,
 		Reuse:     rapid.Bool().Draw(t, "reuse"),
 		BlockSize: rapid.SampledFrom([]int{0, 16, 17, 44, 64, 100, 333}).Draw(t, "block"),
+		Until:     rapid.Int64Range(0, 4000).Draw(t, "until"),
 	}
 }
 
