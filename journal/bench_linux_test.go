@@ -85,32 +85,6 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// BenchmarkRecords reads a million records of 100 bytes and checks them.
-func BenchmarkRecords(b *testing.B) {
-	dir := b.TempDir()
-	const n = 1_000_000
-	j := open(b, dir, journal.Options{Sync: journal.SyncNone})
-	for range n {
-		if _, err := j.Append(make([]byte, 16), make([]byte, 84)); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		seen := 0
-		for _, err := range j.Records(journal.Position{}) {
-			if err != nil {
-				b.Fatal(err)
-			}
-			seen++
-		}
-		if seen != n {
-			b.Fatalf("%d records", seen)
-		}
-	}
-	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
-}
-
 func init() { roles["always"] = roleAlways }
 
 // roleAlways appends durable records until it is killed: DIR.

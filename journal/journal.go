@@ -18,6 +18,7 @@ type Journal struct {
 	dir    *segment.Dir
 	w      *writer.Writer // nil: read-only
 	closed chan struct{}
+	ended  atomic.Bool // closed is, or is about to be: cheaper to ask
 	once   sync.Once
 
 	files filePool
@@ -99,6 +100,7 @@ func (j *Journal) WriterID() uint64 {
 func (j *Journal) Close() error {
 	err := error(ErrClosed)
 	j.once.Do(func() {
+		j.ended.Store(true)
 		close(j.closed)
 		j.syncer.Wait()
 		j.durable.Lock()
@@ -133,14 +135,7 @@ func (j *Journal) closing(err error) error {
 }
 
 // isClosed reports whether Close was called.
-func (j *Journal) isClosed() bool {
-	select {
-	case <-j.closed:
-		return true
-	default:
-		return false
-	}
-}
+func (j *Journal) isClosed() bool { return j.ended.Load() }
 
 // writable returns why the handle cannot be written, or nil.
 func (j *Journal) writable() error {

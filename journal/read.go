@@ -20,16 +20,7 @@ import (
 // ErrMissing or ErrForeign a loop that goes on gets what follows the gap; after
 // any other error there is nothing more.
 func (j *Journal) Records(from Position) iter.Seq2[Record, error] {
-	return func(yield func(Record, error) bool) {
-		end, err := j.dir.End()
-		if err != nil {
-			yield(Record{}, j.closing(err))
-			return
-		}
-		r := j.dir.NewReader(segment.ReaderOptions{From: from, End: &end})
-		defer r.Close() // only read from
-		j.deliver(r, from, yield)
-	}
+	return j.Scan(ScanOptions{From: from})
 }
 
 // Follow returns the records from position from on and then waits for further
@@ -90,12 +81,11 @@ func (j *Journal) deliver(r *segment.Reader, from Position, yield func(Record, e
 				return false
 			}
 		case ev.Class != record.Whole:
-			d := damageAt(r.Segment(), &ev)
-			if j.opt.OnDamage != nil {
-				j.opt.OnDamage(d)
+			if !j.damaged(damageAt(r.Segment(), &ev), yield) {
+				return false
 			}
-			if j.opt.Strict && d.Class == Corruption {
-				yield(Record{}, &CorruptionError{d})
+		case ev.Header.Kind == KindData || ev.Header.Kind == KindDelete:
+			if ev.Header.Interpretable() && !yield(recordOf(r.Segment(), &ev), nil) {
 				return false
 			}
 		default:
@@ -104,6 +94,18 @@ func (j *Journal) deliver(r *segment.Reader, from Position, yield func(Record, e
 			}
 		}
 	}
+}
+
+// damaged tells of damage, and reports whether the loop may go on.
+func (j *Journal) damaged(d Damage, yield func(Record, error) bool) bool {
+	if j.opt.OnDamage != nil {
+		j.opt.OnDamage(d)
+	}
+	if j.opt.Strict && d.Class == Corruption {
+		yield(Record{}, &CorruptionError{d})
+		return false
+	}
+	return true
 }
 
 // passable reports whether a reader can go on behind an error.
@@ -119,16 +121,7 @@ func damageAt(n uint64, ev *record.Event) Damage {
 // batch, from position from on. Marks and what this version cannot interpret
 // are no records to a user. It returns false as soon as f does.
 func each(n uint64, ev *record.Event, from Position, f func(Record) bool) bool {
-	rec := Record{
-		Position: Position{Segment: n, Offset: ev.From},
-		Next:     Position{Segment: n, Offset: ev.To},
-		Time:     time.Unix(0, ev.Header.Time),
-		Writer:   ev.Header.Writer,
-		Seq:      ev.Header.Seq,
-		Kind:     ev.Header.Kind,
-		Key:      ev.Key,
-		Value:    ev.Value,
-	}
+	rec := recordOf(n, ev)
 	if !ev.Header.Interpretable() || ev.Header.Kind == record.KindMark {
 		return true
 	}
@@ -149,5 +142,19 @@ func each(n uint64, ev *record.Event, from Position, f func(Record) bool) bool {
 		if (e.Kind == KindData || e.Kind == KindDelete) && !rec.Position.Before(from) && !f(rec) {
 			return false
 		}
+	}
+}
+
+// recordOf is the event of a whole record as a record.
+func recordOf(n uint64, ev *record.Event) Record {
+	return Record{
+		Position: Position{Segment: n, Offset: ev.From},
+		Next:     Position{Segment: n, Offset: ev.To},
+		Time:     time.Unix(0, ev.Header.Time),
+		Writer:   ev.Header.Writer,
+		Seq:      ev.Header.Seq,
+		Kind:     ev.Header.Kind,
+		Key:      ev.Key,
+		Value:    ev.Value,
 	}
 }

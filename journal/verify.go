@@ -3,7 +3,6 @@ package journal
 import (
 	"context"
 	"io"
-	"time"
 
 	"github.com/manypen/manypen/internal/segment"
 	"github.com/manypen/manypen/record"
@@ -16,6 +15,10 @@ type VerifyOptions struct {
 	// OnProgress is called now and then with the bytes read and the bytes that
 	// there are.
 	OnProgress func(done, total int64)
+	// Workers is how many parts of the journal are read at a time; 0 is one for
+	// each processor that the program may use. OnDamage and OnProgress are called
+	// by the goroutine that called Verify, whatever it is.
+	Workers int
 }
 
 // Verify reads the whole journal in dir up to its end as it is when Verify is
@@ -33,9 +36,13 @@ func Verify(ctx context.Context, dir string, opts VerifyOptions) (Report, error)
 	if err != nil {
 		return newReport(), err
 	}
-	v := verifier{report: newReport(), dir: d, end: end, opts: opts, writers: make(map[uint64]*writerState)}
+	return verify(ctx, d, end, opts, chunkSize)
+}
+
+func verify(ctx context.Context, d *segment.Dir, end segment.End, opts VerifyOptions, chunk int64) (Report, error) {
+	v := verifier{report: newReport(), dir: d, end: end, opts: opts, chunk: chunk, writers: make(map[uint64]*writerState)}
 	v.report.UUID = d.UUID
-	err = v.run(ctx)
+	err := v.run(ctx)
 	for _, w := range v.order {
 		v.report.Writers = append(v.report.Writers, w.WriterReport)
 	}
@@ -53,6 +60,8 @@ type verifier struct {
 	losses uint64
 	// holes are those that a mark further on may lie behind, oldest first.
 	holes       []hole
+	chunk       int64 // bytes that are read ahead at a time, 0: none
+	chunks      []chunk
 	segment     uint64 // of the last event
 	done, total int64
 	tail        int64 // bytes at the end that will never be a record
@@ -96,6 +105,9 @@ func (v *verifier) measure() error {
 		v.report.Segments++
 		v.report.Last = n
 		v.total += size
+		for lo := int64(segment.HeaderSize); lo < size && v.chunk > 0; lo += v.chunk {
+			v.chunks = append(v.chunks, chunk{n, lo, min(lo+v.chunk, size), size})
+		}
 	}
 	v.report.Bytes = v.total
 	return nil
@@ -105,14 +117,26 @@ func (v *verifier) run(ctx context.Context) error {
 	if err := v.measure(); err != nil {
 		return err
 	}
-	r := v.dir.NewReader(segment.ReaderOptions{End: &v.end, Reuse: true, BlockSize: 1 << 20})
+	r := v.dir.NewReader(segment.ReaderOptions{End: &v.end, Skim: true, BlockSize: verifyBlock, Announce: true})
 	defer r.Close() // only read from
+	ahead := v.readAhead(ctx)
+	defer ahead.stop()
+	var one tally
 	for ev := (record.Event{}); ; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		if p := ahead.at(r); p != nil {
+			v.begin(r)
+			v.merge(&p.tally)
+			v.progress(p.to - p.from)
+			r.Jump(p.to)
+			continue
+		}
 		err := r.Next(&ev)
 		switch {
+		case err == segment.ErrOpened:
+			continue // the whole of the segment may have been read ahead
 		case err == io.EOF:
 			v.report.End = r.Position()
 			if r.Segment() == v.end.Segment {
@@ -136,12 +160,18 @@ func (v *verifier) run(ctx context.Context) error {
 			}
 		default:
 			v.begin(r)
-			v.record(r.Segment(), &ev)
+			one.reset()
+			one.add(r.Segment(), &ev)
+			v.merge(&one)
 		}
-		if v.opts.OnProgress != nil {
-			v.done += ev.To - ev.From
-			v.opts.OnProgress(v.done, v.total)
-		}
+		v.progress(ev.To - ev.From)
+	}
+}
+
+func (v *verifier) progress(n int64) {
+	if v.opts.OnProgress != nil {
+		v.done += n
+		v.opts.OnProgress(v.done, v.total)
 	}
 }
 
@@ -159,29 +189,6 @@ func (v *verifier) begin(r *segment.Reader) {
 	}
 	if doubted {
 		v.report.Doubted = append(v.report.Doubted, n)
-	}
-}
-
-// mark takes note of a durability mark: a hole in front of the position it
-// carries was no loss of what had not been synced.
-func (v *verifier) mark(h *record.Header, value []byte) {
-	at, ok := record.ParseMark(h, value)
-	if !ok {
-		v.report.Unknown++
-		return
-	}
-	v.report.Marks++
-	if v.report.Mark.Before(at) {
-		v.report.Mark = at
-	}
-	for len(v.holes) > 0 && v.holes[0].at.Before(at) {
-		h := v.holes[0]
-		v.holes = v.holes[1:]
-		v.report.BelowMark.Count++
-		v.report.BelowMark.Bytes += h.size
-		if h.listed >= 0 {
-			v.report.Damage[h.listed].BelowMark = true
-		}
 	}
 }
 
@@ -203,78 +210,4 @@ func (v *verifier) damage(d Damage) {
 	if v.opts.OnDamage != nil {
 		v.opts.OnDamage(d)
 	}
-}
-
-func (v *verifier) record(n uint64, ev *record.Event) {
-	h := &ev.Header
-	at := Position{Segment: n, Offset: ev.From}
-	count := uint64(1)
-	t := time.Unix(0, h.Time)
-	if v.report.Oldest.IsZero() || t.Before(v.report.Oldest) {
-		v.report.Oldest = t
-	}
-	if t.After(v.report.Newest) {
-		v.report.Newest = t
-	}
-	switch {
-	case !h.Interpretable():
-		v.report.Unknown++
-	case h.Kind == record.KindMark:
-		v.mark(h, ev.Value)
-		if w := v.writers[h.Writer]; w != nil && h.Seq > w.Last {
-			v.gap(w, h.Seq, at)
-			w.Last, w.losses = h.Seq, v.losses
-		}
-		return
-	case h.Kind == record.KindBatch:
-		v.report.Batches++
-		entries, _ := record.NewEntries(ev.Value) // the scanner has checked it
-		count = uint64(entries.Len())
-	}
-	v.sequence(h, at, count)
-	each(n, ev, Position{}, func(rec Record) bool {
-		v.report.Records++
-		if rec.Kind == KindDelete {
-			v.report.Deletes++
-		}
-		v.report.Payload += int64(len(rec.Key) + len(rec.Value))
-		return true
-	})
-}
-
-// gap notes that the records of w behind its last one are missing, up to number to.
-func (v *verifier) gap(w *writerState, to uint64, at Position) {
-	w.Missing += to - w.Last
-	if len(w.Gaps) < MaxListed {
-		w.Gaps = append(w.Gaps, Gap{w.Last + 1, to, at, v.losses > w.losses})
-	}
-}
-
-// sequence holds a record, or the count records of a batch, against what its
-// writer appended before. What was pruned in front of the oldest segment is not
-// missing.
-func (v *verifier) sequence(h *record.Header, at Position, count uint64) {
-	w := v.writers[h.Writer]
-	expected := uint64(1)
-	if w == nil {
-		w = &writerState{}
-		w.ID, w.First, w.Begin, w.BeginAt = h.Writer, h.Seq, at, time.Unix(0, h.Time)
-		v.writers[h.Writer] = w
-		v.order = append(v.order, w)
-		if v.report.First > 1 {
-			expected = h.Seq
-		}
-	} else {
-		expected = w.Last + 1
-	}
-	switch {
-	case h.Seq < expected:
-		w.Repeated += count
-	case h.Seq > expected:
-		w.Last = expected - 1
-		v.gap(w, h.Seq-1, at)
-	}
-	w.Last = max(w.Last, h.Seq+count-1)
-	w.Records += count
-	w.End, w.EndAt, w.losses = at, time.Unix(0, h.Time), v.losses
 }

@@ -137,7 +137,7 @@ func (s *Scanner) filled(got, want, off int64, err error) error {
 	switch {
 	case got == want:
 		return nil
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		s.size = off + got
 		return errShrunk
 	case err == nil:

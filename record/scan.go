@@ -265,6 +265,21 @@ func (s *Scanner) resync() error {
 	return nil
 }
 
+// Find returns the smallest offset in [lo, hi) at which a valid header stands, or
+// -1. No record has one inside, so whatever lies at lo, a scanner that begins
+// further in front comes by that offset too, and goes on there.
+func (s *Scanner) Find(lo, hi int64) (int64, error) {
+	for {
+		size := s.size
+		p, err := s.header(lo, hi)
+		if err == errShrunk && s.size < size {
+			s.forget()
+			continue
+		}
+		return p, err
+	}
+}
+
 // header returns the smallest offset in [lo, hi) at which a valid header
 // stands, wholly below the size, or -1.
 func (s *Scanner) header(lo, hi int64) (int64, error) {

@@ -40,10 +40,15 @@ type ReaderOptions struct {
 	From record.Position
 	// End, if set, is where to stop; else the reader follows the journal.
 	End *End
-	// Reuse and BlockSize are as in record.ScannerOptions.
-	Reuse     bool
-	BlockSize int
+	// Reuse, Skim and BlockSize are as in record.ScannerOptions.
+	Reuse, Skim bool
+	BlockSize   int
+	// Announce makes Next return ErrOpened before the first event of a segment.
+	Announce bool
 }
+
+// ErrOpened is no error: see ReaderOptions.Announce.
+var ErrOpened = errors.New("segment opened")
 
 // Reader reads the records of a journal in order, over all its segments, while
 // any number of processes write it. It needs no control file and no lock. It
@@ -101,6 +106,9 @@ func (r *Reader) Next(ev *record.Event) error {
 		if r.file == nil {
 			if err := r.open(); err != nil {
 				return err
+			}
+			if r.opt.Announce && r.file != nil {
+				return ErrOpened
 			}
 			continue // it may have come into being only now
 		}
@@ -178,9 +186,8 @@ func (r *Reader) open() error {
 		return err
 	}
 	r.file, r.listed, r.idle, r.final = f, time.Time{}, 0, false
-	r.scan = record.NewScanner(f.F, record.ScannerOptions{
-		Frame: f.Frame, Limit: f.Limit, From: max(r.from, HeaderSize),
-		Reuse: r.opt.Reuse, BlockSize: r.opt.BlockSize,
+	r.scan = f.Scanner(record.ScannerOptions{
+		From: max(r.from, HeaderSize), Reuse: r.opt.Reuse, Skim: r.opt.Skim, BlockSize: r.opt.BlockSize,
 	})
 	if err := r.look(); err != nil {
 		return errors.Join(err, r.Close())
@@ -348,45 +355,7 @@ func (r *Reader) repaired(ev *record.Event) (again bool, err error) {
 	}
 	old := r.file
 	r.file = f
-	r.scan.Reset(f.F)
+	r.scan.Reset(scatterer{f.F})
 	r.scan.Skip(ev.From)
 	return true, errors.Join(old.Close(), r.look())
-}
-
-// align moves a reader that was told to begin inside a record to that record's
-// end, and inside damage to its beginning: the rest of a torn record would be
-// taken for corruption. A position that was handed out needs nothing of this: a
-// record begins there, or what is there is damaged.
-func (r *Reader) align() error {
-	from := r.scan.Offset()
-	if from == HeaderSize || from >= r.scan.Size() {
-		return nil
-	}
-	var b [record.HeaderSize]byte
-	if _, err := r.file.F.ReadAt(b[:], from); err == nil {
-		if _, ok := r.file.Frame.ParseHeader(b[:]); ok {
-			return nil
-		}
-	}
-	s := record.NewScanner(r.file.F, record.ScannerOptions{
-		Frame: r.file.Frame, Limit: r.file.Limit, From: HeaderSize, Reuse: true,
-	})
-	s.See(r.scan.Size(), r.final)
-	for ev := (record.Event{}); s.Offset() < from; {
-		err := s.Next(&ev)
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return r.file.ErrorAt("read", s.Offset(), err)
-		}
-		switch {
-		case ev.To <= from:
-		case ev.Class == record.Whole:
-			r.scan.Skip(ev.To)
-		default:
-			r.scan.Skip(ev.From)
-		}
-	}
-	return nil
 }
