@@ -60,6 +60,8 @@ var (
 var (
 	// ErrNotFound: no record has this key, or the newest one deleted it.
 	ErrNotFound = errors.New("key not found")
+	// ErrNoIndex: the handle was opened with Options.NoIndex.
+	ErrNoIndex = errors.New("the handle has no index; open the journal without NoIndex to look up keys")
 	// ErrNoRecord: no record begins at a position.
 	ErrNoRecord = segment.ErrNoRecord
 	// ErrCorrupt: a record is there and fails its checksum.

@@ -3,10 +3,9 @@ package journal
 import (
 	"bytes"
 	"errors"
-	"io"
 	"iter"
 	"os"
-	"sync"
+	"slices"
 
 	"github.com/manypen/manypen/index"
 	"github.com/manypen/manypen/internal/host"
@@ -14,97 +13,85 @@ import (
 	"github.com/manypen/manypen/record"
 )
 
-// keyIndex is the index of the newest record of each key. It is made by the
-// first read that needs it and then catches up, so that appending pays nothing.
-type keyIndex struct {
-	mu     sync.Mutex // one goroutine catches up at a time
-	r      *segment.Reader
-	places *index.Index[Position]
-}
-
-func (x *keyIndex) close() error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.r == nil {
-		return nil
-	}
-	return x.r.Close()
-}
-
-// catchUp brings the index up to the end of the journal, and tells of the
-// damage it met on the way, after it has let the lock go: the callback may use
-// the journal.
-func (j *Journal) catchUp() (*index.Index[Position], error) {
-	var met []Damage
-	places, err := j.feed(&met)
-	if j.opt.OnDamage != nil {
-		for _, d := range met {
-			j.opt.OnDamage(d)
-		}
-	}
-	return places, err
-}
-
-// feed reads what was appended since the last time into the index.
-func (j *Journal) feed(met *[]Damage) (*index.Index[Position], error) {
-	x := &j.keys
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if j.isClosed() {
-		return nil, ErrClosed
-	}
-	if x.r == nil {
-		x.r = j.dir.NewReader(segment.ReaderOptions{Reuse: true})
-		x.places = index.New[Position]()
-	}
-	for ev := (record.Event{}); ; {
-		err := x.r.Next(&ev)
-		switch {
-		case err == io.EOF:
-			return x.places, nil
-		case err != nil && !passable(err):
-			return nil, j.closing(err)
-		case err != nil:
-			continue // the iterators and verify tell of segments that are gone
-		case ev.Class != record.Whole:
-			*met = append(*met, damageAt(x.r.Segment(), &ev))
-			continue
-		}
-		each(x.r.Segment(), &ev, Position{}, func(rec Record) bool {
-			switch {
-			case len(rec.Key) == 0:
-			case rec.Kind == KindDelete:
-				x.places.Delete(rec.Key)
-			default:
-				x.places.Put(rec.Key, rec.Position)
-			}
-			return true
-		})
-	}
-}
-
 // Get returns the newest record of key, by whomever it was appended, or
-// ErrNotFound. The first call reads the whole journal to make an index, later
-// ones read what was added since. A newer record of the key may have been lost
-// to damage, which Options.OnDamage is told of.
+// ErrNotFound. The first call makes the index, see [Options].NoIndex; later ones
+// read what was added since. A newer record of the key may have been lost to
+// damage: Options.OnDamage is told of what is met while a segment is read, which is
+// not done where its sidecar says what is in it.
 func (j *Journal) Get(key []byte) (Record, error) {
-	places, err := j.catchUp()
-	if err != nil {
-		return Record{}, err
+	for {
+		view, err := j.catchUp()
+		if err != nil {
+			return Record{}, err
+		}
+		rec, p, err := j.lookUp(&view, key)
+		if err == nil || errors.Is(err, ErrNotFound) {
+			return rec, err
+		}
+		if again, derr := j.distrust(p, err); !again {
+			return Record{}, errors.Join(err, derr)
+		}
 	}
-	p, ok := places.Get(key)
+}
+
+// lookUp finds the newest record of key, and tells where it looked.
+func (j *Journal) lookUp(view *keyView, key []byte) (Record, Position, error) {
+	place, _, ok := view.table.Get(index.Hash(key))
 	if !ok {
-		return Record{}, ErrNotFound
+		return Record{}, Position{}, ErrNotFound
 	}
-	rec, err := j.ReadAt(p)
-	if errors.Is(err, ErrPruned) {
-		return Record{}, ErrNotFound
+	p := positionOf(index.Place{At: place})
+	rec, err := j.inUnit(p, key)
+	if errors.Is(err, errOtherKey) {
+		// Two keys of one hash, or a sidecar that lies: look in the order of keys.
+		if rec, p, err = j.search(view, key); errors.Is(err, errOtherKey) {
+			err = &Error{Op: "get", Path: j.dir.Path, Segment: p.Segment, Offset: p.Offset, Err: ErrCorrupt}
+		}
 	}
-	if err == nil && !bytes.Equal(rec.Key, key) {
-		// A repaired copy differs from what the index was made from.
-		err = &Error{Op: "get", Path: j.dir.Path, Segment: p.Segment, Offset: p.Offset, Err: ErrCorrupt}
+	switch {
+	case errors.Is(err, ErrPruned), err == nil && rec.Kind == KindDelete:
+		return Record{}, p, ErrNotFound // if the newest place was pruned, all were
+	case err != nil:
+		return Record{}, p, err
 	}
-	return rec, err
+	return rec, p, nil
+}
+
+// errOtherKey is internal: the record is not of the key that was asked for.
+var errOtherKey = errors.New("record of another key")
+
+// inUnit returns the last record of key in the record or batch at p.
+func (j *Journal) inUnit(p Position, key []byte) (found Record, err error) {
+	ev, err := j.readUnit(p)
+	if err != nil {
+		return found, err
+	}
+	err = errOtherKey
+	each(p.Segment, &ev, Position{}, func(rec Record) bool {
+		if bytes.Equal(rec.Key, key) {
+			found, err = rec, nil
+		}
+		return true
+	})
+	return found, err
+}
+
+// search finds the newest record of key without the table.
+func (j *Journal) search(view *keyView, key []byte) (Record, Position, error) {
+	places := view.tree.Places(key)
+	for i := len(view.runs) - 1; i >= 0 && len(places) == 0; i-- {
+		run, err := view.runs[i].load(j)
+		if err != nil {
+			return Record{}, Position{}, j.closing(err)
+		}
+		places = run.Places(key)
+	}
+	if len(places) == 0 {
+		return Record{}, Position{}, ErrNotFound
+	}
+	p := positionOf(places[len(places)-1])
+	rec, err := j.inUnit(p, key)
+	return rec, p, err
 }
 
 // Range returns the newest record of every key from lo on and below hi, in the
@@ -112,20 +99,154 @@ func (j *Journal) Get(key []byte) (Record, error) {
 // bound on that side. A record that was pruned meanwhile is left out.
 func (j *Journal) Range(lo, hi []byte) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		places, err := j.catchUp()
-		if err != nil {
-			yield(Record{}, err)
-			return
+		for again := true; again; {
+			lo, again = j.rangeOnce(lo, hi, yield)
 		}
-		for _, p := range places.Range(lo, hi) {
-			rec, err := j.ReadAt(p)
-			if errors.Is(err, ErrPruned) {
+	}
+}
+
+// rangeOnce is Range with the index as it is now. It reports where to begin anew if
+// that turns out to be wrong.
+func (j *Journal) rangeOnce(lo, hi []byte, yield func(Record, error) bool) (next []byte, again bool) {
+	merged, err := j.merge(lo, hi)
+	if err != nil {
+		yield(Record{}, err)
+		return nil, false
+	}
+	for key, place := range merged {
+		if place.Dead {
+			continue
+		}
+		p := positionOf(place)
+		rec, err := j.ReadAt(p)
+		if err == nil && !bytes.Equal(rec.Key, key) {
+			err = &Error{Op: "get", Path: j.dir.Path, Segment: p.Segment, Offset: p.Offset, Err: ErrCorrupt}
+		}
+		if errors.Is(err, ErrPruned) {
+			continue
+		}
+		if err != nil {
+			again, derr := j.distrust(p, err)
+			if again {
+				return bytes.Clone(key), true
+			}
+			rec, err = Record{}, errors.Join(err, derr)
+		}
+		if !yield(rec, err) {
+			return nil, false
+		}
+	}
+	return nil, false
+}
+
+// merge returns the keys from lo on and below hi with their newest places.
+func (j *Journal) merge(lo, hi []byte) (iter.Seq2[[]byte, index.Place], error) {
+	view, err := j.catchUp()
+	if err != nil {
+		return nil, err
+	}
+	runs, err := view.loadRuns(j)
+	if err != nil {
+		return nil, j.closing(err)
+	}
+	cursors := make([]index.Cursor, 0, len(runs)+1)
+	for _, run := range runs {
+		cursors = append(cursors, run.Cursor(lo))
+	}
+	return index.Merge(append(cursors, view.tree.Cursor(lo)), hi), nil
+}
+
+// Prefix returns the newest record of every key that begins with prefix, as Range
+// does.
+func (j *Journal) Prefix(prefix []byte) iter.Seq2[Record, error] {
+	return j.Range(prefix, behindPrefix(prefix))
+}
+
+// behindPrefix is the least key above all that begin with prefix, nil if there is
+// none.
+func behindPrefix(prefix []byte) []byte {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] < 0xFF {
+			hi := bytes.Clone(prefix[:i+1])
+			hi[i]++
+			return hi
+		}
+	}
+	return nil
+}
+
+// Count returns the number of keys from lo on and below hi that Range would give,
+// without reading their records: damage to one of them does not show.
+func (j *Journal) Count(lo, hi []byte) (int, error) {
+	merged, err := j.merge(lo, hi)
+	if err != nil {
+		return 0, err
+	}
+	oldest, _, err := j.SegmentRange()
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, place := range merged {
+		if !place.Dead && positionOf(place).Segment >= oldest {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// History returns all records of key that are left, deletions among them, newest
+// first, as they are when the loop begins.
+func (j *Journal) History(key []byte) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		for below, again := (index.Place{At: 1<<64 - 1}), true; again; {
+			below, again = j.historyOnce(key, below, yield)
+		}
+	}
+}
+
+// historyOnce is History with the index as it is now, in front of place below.
+func (j *Journal) historyOnce(key []byte, below index.Place, yield func(Record, error) bool) (_ index.Place, again bool) {
+	view, err := j.catchUp()
+	if err != nil {
+		yield(Record{}, err)
+		return below, false
+	}
+	places := view.tree.Places(key)
+	for i := len(view.runs); ; {
+		for _, place := range slices.Backward(places) {
+			if !below.After(place) {
 				continue
 			}
-			if !yield(rec, err) {
-				return
+			p := positionOf(place)
+			rec, err := j.ReadAt(p)
+			if err == nil && !bytes.Equal(rec.Key, key) {
+				err = &Error{Op: "get", Path: j.dir.Path, Segment: p.Segment, Offset: p.Offset, Err: ErrCorrupt}
 			}
+			if errors.Is(err, ErrPruned) {
+				return below, false // and so are all that are older
+			}
+			if err != nil {
+				again, derr := j.distrust(p, err)
+				if again {
+					return below, true
+				}
+				rec, err = Record{}, errors.Join(err, derr)
+			}
+			if !yield(rec, err) {
+				return below, false
+			}
+			below = place
 		}
+		if i--; i < 0 {
+			return below, false
+		}
+		run, err := view.runs[i].load(j)
+		if err != nil {
+			yield(Record{}, j.closing(err))
+			return below, false
+		}
+		places = run.Places(key)
 	}
 }
 

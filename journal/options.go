@@ -86,6 +86,17 @@ type Options struct {
 	// permission is needed, and any number of writers may be at work.
 	ReadOnly bool
 
+	// NoIndex keeps the handle from making an index: Get, Range, Prefix, Count and
+	// History fail with ErrNoIndex. Without it the first of them makes one, which a
+	// handle that only appends or scans never does.
+	//
+	// It takes some 22 bytes of memory a key. What is in segments that take no more
+	// records comes from a sidecar file beside each of them, if there is one; else
+	// the segment is read, and the sidecar left for others unless the handle is
+	// read-only. Range, Prefix, Count and History read the sidecars' second part,
+	// which takes some 12 bytes a key beyond the key itself.
+	NoIndex bool
+
 	// Mode is the permission of the files this handle makes, exactly; the
 	// directory gets search permission in addition. By default it is 0644 less
 	// the umask. Processes of several users that write one journal need a mode

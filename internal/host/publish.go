@@ -23,6 +23,7 @@ func Publish(dir *os.File, name string, perm os.FileMode, exact bool, write func
 	if err := checkName("publish", name); err != nil {
 		return err
 	}
+	write = synced(write)
 	// A file without a name has nothing to leave behind, whenever its maker dies.
 	done, err := publishUnnamed(dir, name, perm, exact, write)
 	if done {
@@ -41,7 +42,27 @@ func Replace(dir *os.File, name string, perm os.FileMode, exact bool, write func
 	if err := checkName("replace", name); err != nil {
 		return err
 	}
+	return viaTemp(dir, name, perm, exact, synced(write), renameTemp)
+}
+
+// ReplaceCache is [Replace] for a file that can be made again and tells by itself
+// whether it is whole: it does not wait for the disk.
+func ReplaceCache(dir *os.File, name string, perm os.FileMode, exact bool, write func(*os.File) error) error {
+	if err := checkName("replace", name); err != nil {
+		return err
+	}
 	return viaTemp(dir, name, perm, exact, write, renameTemp)
+}
+
+// synced is write and a sync behind it. The order matters: a name given before the
+// fsync could survive a power cut that the bytes do not.
+func synced(write func(*os.File) error) func(*os.File) error {
+	return func(f *os.File) error {
+		if err := write(f); err != nil {
+			return err
+		}
+		return f.Sync()
+	}
 }
 
 // viaTemp fills a file with a temporary name and lets place give it its own.
@@ -75,18 +96,14 @@ func viaTemp(dir *os.File, name string, perm os.FileMode, exact bool, write func
 	return err
 }
 
-// fill makes the content of f complete and durable. The order matters: a name
-// given before the fsync could survive a power cut that the bytes do not.
+// fill makes the content of f complete.
 func fill(f *os.File, perm os.FileMode, exact bool, write func(*os.File) error) error {
 	if exact {
 		if err := f.Chmod(perm.Perm()); err != nil {
 			return err
 		}
 	}
-	if err := write(f); err != nil {
-		return err
-	}
-	return f.Sync()
+	return write(f)
 }
 
 // createTemp opens a new file under a temporary name.

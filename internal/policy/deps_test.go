@@ -62,7 +62,7 @@ const depsRules = `
 	# Modules of others. The library has three dependencies, each for one thing
 	# that the standard library lacks.
 	github.com/cespare/xxhash/v2 < record, internal/segment, internal/control;
-	github.com/google/btree < index;
+	github.com/google/btree, github.com/cespare/xxhash/v2 < index;
 	golang.org/x/sys/unix, golang.org/x/sys/windows < vio, internal/host;
 	github.com/spf13/cobra, github.com/spf13/pflag < cmd/*;
 

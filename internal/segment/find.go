@@ -96,3 +96,15 @@ func (r *Reader) Between() (n uint64, off int64, ok bool) {
 // Jump goes on at offset off: whoever calls it knows that there are nothing but
 // whole records up to there, and that they belong to the journal.
 func (r *Reader) Jump(off int64) { r.scan.Skip(off) }
+
+// Quiet reports whether there is nothing new, with one system call: the segment
+// has the size at which the reader came to its end, and could still take a record.
+// While it can, there is none in a later one (I3'). False means that Next has to
+// look. It may be called by several goroutines, but not together with Next.
+func (r *Reader) Quiet() bool {
+	if r.file == nil || r.final || r.header != 0 || r.tail != nil {
+		return false
+	}
+	size, err := r.file.F.Seek(0, io.SeekEnd) // nobody uses the offset
+	return err == nil && size == r.scan.Size() && size < r.file.Limit
+}

@@ -17,6 +17,7 @@ const numberDigits = 9
 
 const (
 	segmentPrefix = "seg."
+	sidecarPrefix = "idx."
 	idName        = "journal.id"
 	// ControlPrefix begins the name of a control file.
 	ControlPrefix = "ctl."
@@ -25,10 +26,18 @@ const (
 // Name is the file name of segment n.
 func Name(n uint64) string { return fmt.Sprintf("%s%0*d", segmentPrefix, numberDigits, n) }
 
+// SidecarName is the file name of the sidecar of segment n.
+func SidecarName(n uint64) string { return fmt.Sprintf("%s%0*d", sidecarPrefix, numberDigits, n) }
+
 // ParseName returns the number of the segment that has this file name. It is
 // strict: every number has exactly one name.
-func ParseName(name string) (n uint64, ok bool) {
-	digits, ok := strings.CutPrefix(name, segmentPrefix)
+func ParseName(name string) (n uint64, ok bool) { return parseName(name, segmentPrefix) }
+
+// ParseSidecarName returns the number of the segment whose sidecar has this name.
+func ParseSidecarName(name string) (n uint64, ok bool) { return parseName(name, sidecarPrefix) }
+
+func parseName(name, prefix string) (n uint64, ok bool) {
+	digits, ok := strings.CutPrefix(name, prefix)
 	if !ok || len(digits) != numberDigits {
 		return 0, false
 	}
@@ -46,7 +55,8 @@ func ParseName(name string) (n uint64, ok bool) {
 // dot are other programs' business everywhere.
 func ours(name string) bool {
 	_, segment := ParseName(name)
-	return segment || name == idName || name == "lost+found" ||
+	_, sidecar := ParseSidecarName(name)
+	return segment || sidecar || name == idName || name == "lost+found" ||
 		strings.HasPrefix(name, ControlPrefix) ||
 		strings.HasPrefix(name, host.TempPrefix) ||
 		strings.HasPrefix(name, ".")

@@ -13,8 +13,8 @@ import (
 var ErrCorrupt = errors.New("record fails its checksum")
 
 // firstRead is what a look-up asks for before it knows how long the record is:
-// most records are shorter, and a page of the cache costs one copy.
-const firstRead = 4096
+// most records are shorter, and copying more than is wanted takes time too.
+const firstRead = 1024
 
 var firstReads = sync.Pool{New: func() any { return new([firstRead]byte) }}
 

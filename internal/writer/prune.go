@@ -37,6 +37,9 @@ func (w *Writer) Prune(n uint64) (removed []uint64, err error) {
 				return err
 			}
 			removed = append(removed, k)
+			if err := w.dir.RemoveSidecar(k); err != nil {
+				return err
+			}
 			// One by one: after a loss of power the next one must not be gone and
 			// this one there, for that is what a loss looks like.
 			if err := w.sys.syncDir(w.dir.F); err != nil {

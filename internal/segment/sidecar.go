@@ -1,0 +1,187 @@
+package segment
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/manypen/manypen/internal/host"
+	"github.com/manypen/manypen/vio"
+)
+
+// Sidecar is what is kept beside a sealed segment so that its records need not be
+// read to be found. It can be made again at any time, and is never believed to be
+// of another segment than it says:
+//
+//	 0       8         16     32        40     48      56        64        72     80     88        96     104       112    120
+//	+-------+---------+------+---------+------+-------+---------+---------+------+------+---------+------+---------+------+-----+
+//	| magic | version | uuid | segment | size | limit | records | deletes | oldest newest| entries | run  | sum of  | sum  | sum |
+//	+-------+---------+------+---------+------+-------+---------+---------+------+------+---------+------+---------+------+-----+
+//	128 entries, then the run
+//
+// All numbers are little-endian words of 64 bits, entries and run are lengths in
+// bytes, sums are xxhash64; the last one is of what stands in front of it.
+type Sidecar struct {
+	SidecarInfo
+	// Entries and Run are index.Run.Entries and Bytes.
+	Entries, Run []byte
+}
+
+// SidecarInfo is what a sidecar says without being read to its end.
+type SidecarInfo struct {
+	// Size and Limit are those of the segment; Limit is where a recovery has cut it,
+	// if one has.
+	Size, Limit int64
+	// Records counts what a reader is given, entries of batches one by one, Deletes
+	// the deletions among them.
+	Records, Deletes uint64
+	// Oldest and Newest are the earliest and the latest time of a record, in
+	// nanoseconds since 1970.
+	Oldest, Newest int64
+
+	entries, run       int64
+	entriesSum, runSum uint64
+}
+
+const (
+	sidecarMagic   = "\x89MNYIDX\n"
+	sidecarVersion = 1
+	sidecarHeader  = 128
+)
+
+// errSidecar says that a sidecar must not be used. It is never told to a user: the
+// segment is read instead.
+var errSidecar = errors.New("sidecar is damaged, or of another segment")
+
+func (d *Dir) encodeSidecar(n uint64, s *Sidecar) []byte {
+	b := make([]byte, 0, sidecarHeader)
+	b = append(b, sidecarMagic...)
+	le := binary.LittleEndian
+	b = le.AppendUint64(b, sidecarVersion)
+	b = append(b, d.UUID[:]...)
+	for _, w := range []uint64{
+		n, uint64(s.Size), uint64(s.Limit), s.Records, s.Deletes, uint64(s.Oldest), uint64(s.Newest),
+		uint64(len(s.Entries)), uint64(len(s.Run)), xxhash.Sum64(s.Entries), xxhash.Sum64(s.Run),
+	} {
+		b = le.AppendUint64(b, w)
+	}
+	return le.AppendUint64(b, xxhash.Sum64(b))
+}
+
+// WriteSidecar puts s beside segment n, in the place of another one. It does not
+// wait for the disk. perm is applied exactly.
+func (d *Dir) WriteSidecar(n uint64, s *Sidecar, perm os.FileMode) error {
+	head := d.encodeSidecar(n, s)
+	return host.ReplaceCache(d.F, SidecarName(n), perm, true, func(f *os.File) error {
+		_, err := vio.WritevAll(f, [][]byte{head, s.Entries, s.Run})
+		return err
+	})
+}
+
+// RemoveSidecar removes the sidecar of segment n, if there is one.
+func (d *Dir) RemoveSidecar(n uint64) error {
+	err := host.RemoveIn(d.F, SidecarName(n))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// OrphanSidecars removes the sidecars of segments below n.
+func (d *Dir) OrphanSidecars(n uint64) error {
+	names, err := host.ListIn(d.F)
+	for _, name := range names {
+		if k, ok := ParseSidecarName(name); ok && k < n {
+			err = errors.Join(err, d.RemoveSidecar(k))
+		}
+	}
+	return err
+}
+
+// SidecarInfo reads the header of the sidecar of segment n and holds it against the
+// segment.
+func (d *Dir) SidecarInfo(n uint64) (SidecarInfo, error) {
+	f, info, err := d.openSidecar(n)
+	if err != nil {
+		return info, err
+	}
+	return info, f.Close()
+}
+
+// ReadEntries reads the sidecar of segment n but for the run.
+func (d *Dir) ReadEntries(n uint64) (*Sidecar, error) {
+	return d.readSidecar(n, func(s *Sidecar) (*[]byte, int64, int64, uint64) {
+		return &s.Entries, sidecarHeader, s.entries, s.entriesSum
+	})
+}
+
+// ReadRun reads the sidecar of segment n but for the entries.
+func (d *Dir) ReadRun(n uint64) (*Sidecar, error) {
+	return d.readSidecar(n, func(s *Sidecar) (*[]byte, int64, int64, uint64) {
+		return &s.Run, sidecarHeader + s.entries, s.run, s.runSum
+	})
+}
+
+func (d *Dir) readSidecar(n uint64, part func(*Sidecar) (to *[]byte, off, size int64, sum uint64)) (*Sidecar, error) {
+	f, info, err := d.openSidecar(n)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // only read from
+	s := &Sidecar{SidecarInfo: info}
+	to, off, size, sum := part(s)
+	*to = make([]byte, size) // no more than the file has: openSidecar has compared
+	if _, err := f.ReadAt(*to, off); err != nil {
+		return nil, err
+	}
+	if xxhash.Sum64(*to) != sum {
+		return nil, errSidecar
+	}
+	return s, nil
+}
+
+// openSidecar opens the sidecar of segment n and checks its header.
+func (d *Dir) openSidecar(n uint64) (f *os.File, s SidecarInfo, err error) {
+	f, err = host.OpenIn(d.F, SidecarName(n), os.O_RDONLY)
+	if err != nil {
+		return nil, s, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	var b [sidecarHeader]byte
+	if _, err := f.ReadAt(b[:], 0); err != nil {
+		return f, s, fmt.Errorf("%w: %w", errSidecar, err)
+	}
+	le := binary.LittleEndian
+	word := func(i int) uint64 { return le.Uint64(b[8*i:]) }
+	if string(b[:8]) != sidecarMagic || word(1) != sidecarVersion || [16]byte(b[16:]) != d.UUID || word(4) != n ||
+		xxhash.Sum64(b[:sidecarHeader-8]) != word(15) {
+		return f, s, errSidecar
+	}
+	s = SidecarInfo{
+		Size: int64(word(5)), Limit: int64(word(6)), Records: word(7), Deletes: word(8),
+		Oldest: int64(word(9)), Newest: int64(word(10)), entries: int64(word(11)), run: int64(word(12)),
+		entriesSum: word(13), runSum: word(14),
+	}
+	st, err := host.StatFile(f)
+	if err != nil {
+		return f, s, err
+	}
+	if s.entries < 0 || s.run < 0 || s.run > st.Size || sidecarHeader+s.entries != st.Size-s.run {
+		return f, s, errSidecar
+	}
+	size, err := d.SizeOf(n)
+	if err != nil {
+		return f, s, err
+	}
+	if size != s.Size {
+		return f, s, errSidecar
+	}
+	return f, s, nil
+}
