@@ -19,7 +19,6 @@ import (
 func (j *Journal) load(met *[]Damage) error {
 	x := &j.keys
 	x.table, x.tree = new(index.Table), index.NewTree()
-	ropt := segment.ReaderOptions{Skim: true, BlockSize: verifyBlock, Announce: true}
 	end, err := j.dir.End()
 	if err != nil {
 		return err
@@ -31,16 +30,15 @@ func (j *Journal) load(met *[]Damage) error {
 	for len(numbers) > 0 && numbers[len(numbers)-1] >= end.Segment {
 		numbers = numbers[:len(numbers)-1]
 	}
-	ropt.From.Segment = end.Segment
-	x.r = j.dir.NewReader(ropt)
-	if len(numbers) == 0 {
-		return nil
-	}
-	if j.w != nil {
+	if j.w != nil && len(numbers) > 0 {
 		// What is left of segments that somebody has pruned and not tidied up after.
 		if err := j.dir.OrphanSidecars(numbers[0]); err != nil {
 			return err
 		}
+	}
+	boot, err := host.BootID()
+	if err != nil {
+		boot = [16]byte{} // there is none here: see runLoader.keep
 	}
 	loaders := make([]runLoader, len(numbers))
 	workers := runtime.GOMAXPROCS(0)
@@ -49,14 +47,21 @@ func (j *Journal) load(met *[]Damage) error {
 	for range workers {
 		wg.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(numbers) && !j.isClosed(); i = int(next.Add(1)) - 1 {
-				loaders[i] = runLoader{j: j, n: numbers[i], end: end}
+				loaders[i] = runLoader{j: j, n: numbers[i], newest: end.Segment, boot: boot}
 				loaders[i].load()
 			}
 		})
 	}
+	x.r = j.dir.NewReader(segment.ReaderOptions{
+		From: Position{Segment: end.Segment}, Skim: true, BlockSize: verifyBlock, Announce: true,
+	})
+	tail, tailMet, err := j.loadTail()
 	wg.Wait()
-	if j.isClosed() {
-		return ErrClosed
+	if err == nil && j.isClosed() {
+		err = ErrClosed
+	}
+	if err != nil {
+		return err
 	}
 	lists := make([]index.List, 0, len(numbers))
 	for i := range loaders {
@@ -67,20 +72,62 @@ func (j *Journal) load(met *[]Damage) error {
 		}
 		if len(l.entries) > 0 {
 			lists = append(lists, index.List{Entries: l.entries, Base: l.n << placeBits})
-			x.runs = append(x.runs, &keyRun{n: l.n, run: l.run, sidecar: l.run == nil})
 		}
+		x.runs = append(x.runs, &keyRun{n: l.n, run: l.run, sidecar: l.sidecar, upto: math.MaxInt64})
+	}
+	*met = append(*met, tailMet...)
+	if tail != nil {
+		x.runs = append(x.runs, tail)
 	}
 	x.table.Load(lists, workers)
 	return nil
 }
 
-// runLoader makes the run of one sealed segment.
+// loadTail reads what there is of the newest segment.
+func (j *Journal) loadTail() (run *keyRun, met []Damage, err error) {
+	x := &j.keys
+	for ev := (record.Event{}); ; {
+		err := x.r.Next(&ev)
+		switch {
+		case err == segment.ErrOpened && run == nil:
+			x.newest = x.r.Segment()
+			run = &keyRun{n: x.newest}
+		case err == segment.ErrOpened: // it was the newest
+			x.newest = x.r.Segment()
+			run.upto = math.MaxInt64
+			return run, met, nil
+		case err == io.EOF:
+			if run != nil {
+				run.upto = x.r.Position().Offset
+			}
+			return run, met, nil
+		case err != nil && !passable(err):
+			return run, met, err
+		case err != nil:
+		case ev.Class != record.Whole:
+			met = append(met, damageAt(x.r.Segment(), &ev))
+		default:
+			keysOf(x.r.Segment(), &ev, x.put)
+		}
+		if j.isClosed() {
+			return run, met, ErrClosed
+		}
+	}
+}
+
+func (x *keyIndex) put(key []byte, p index.Place) { x.table.Put(index.Hash(key), p.At, p.Dead) }
+
+// runLoader brings one sealed segment into the index.
 type runLoader struct {
-	j       *Journal
-	n       uint64
-	end     segment.End
-	entries []byte
-	run     *index.Run // nil: it is in the sidecar
+	j      *Journal
+	n      uint64
+	newest uint64
+	boot   [16]byte
+	upto   int64 // where to end in the segment, 0: nowhere
+
+	sidecar bool
+	entries []byte     // for the table
+	run     *index.Run // nil: later, when it is wanted
 	met     []Damage
 	err     error
 }
@@ -88,57 +135,74 @@ type runLoader struct {
 func (l *runLoader) load() {
 	if !l.j.keys.reread.Load() {
 		if s, err := l.j.dir.ReadEntries(l.n); err == nil {
-			l.entries = s.Entries
+			l.entries, l.sidecar = s.Entries, true
 			return
 		} // whatever is wrong with the sidecar, the segment has it all
 	}
-	l.err = l.scan()
+	if l.j.w == nil {
+		// Putting keys in order takes longer than reading them, and is only wanted
+		// where somebody walks through them.
+		l.err = l.scan(nil, l.j.keys.put)
+		return
+	}
+	l.err = l.make()
 }
 
-// sidecarLag is how far behind the newest segment the first one is that gets a
-// sidecar. Those in front of it may not be on disk, and a recovery may cut them.
-const sidecarLag = 2
-
-// scan reads the segment, and leaves a sidecar if that is possible.
-func (l *runLoader) scan() error {
-	r := l.j.dir.NewReader(segment.ReaderOptions{
-		From: Position{Segment: l.n}, End: &l.end, Skim: true, BlockSize: verifyBlock,
-	})
-	defer r.Close() // only read from
+// make makes the run, and leaves it in a sidecar if that is possible.
+func (l *runLoader) make() error {
 	var b index.Builder
 	var t tally
 	t.reset()
-	spoilt := false
+	err := l.scan(&t, func(key []byte, p index.Place) {
+		p.At &= 1<<placeBits - 1
+		b.Add(key, p)
+	})
+	if err != nil {
+		return err
+	}
+	l.run = b.Run(l.n << placeBits)
+	l.entries = l.run.Entries()
+	if l.j.w == nil || t.spoilt || l.upto > 0 {
+		return nil
+	}
+	return l.keep(&t)
+}
+
+// scan reads the segment.
+func (l *runLoader) scan(t *tally, put func(key []byte, p index.Place)) error {
+	r := l.j.dir.NewReader(segment.ReaderOptions{
+		From: Position{Segment: l.n}, End: &segment.End{Segment: math.MaxUint64}, Skim: true, BlockSize: verifyBlock,
+	})
+	defer r.Close() // only read from
 	for ev := (record.Event{}); ; {
 		err := r.Next(&ev)
-		if err == io.EOF || r.Segment() != l.n {
-			break // the end, or gone or passed over: who reads it is told
+		if err == io.EOF || r.Segment() != l.n || l.upto > 0 && ev.From >= l.upto {
+			return nil // the end, or gone or passed over: who reads it is told
 		}
 		if err != nil {
 			return err
 		}
-		spoilt = spoilt || spoils(&ev)
+		if t != nil {
+			t.spoilt = t.spoilt || spoils(&ev)
+		}
 		if ev.Class != record.Whole {
 			l.met = append(l.met, damageAt(l.n, &ev))
 			continue
 		}
-		t.add(l.n, &ev)
-		keysOf(l.n, &ev, func(key []byte, p index.Place) {
-			p.At &= 1<<placeBits - 1
-			b.Add(key, p)
-		})
+		if t != nil {
+			t.add(l.n, &ev)
+		}
+		keysOf(l.n, &ev, put)
 	}
-	l.run = b.Run(l.n << placeBits)
-	l.entries = l.run.Entries()
-	if spoilt || l.j.w == nil || l.n+sidecarLag > l.end.Segment {
-		return nil
-	}
-	return l.j.keepRun(l.n, &t, l.entries, l.run)
 }
 
-// keepRun writes the sidecar of segment n.
-func (j *Journal) keepRun(n uint64, t *tally, entries []byte, run *index.Run) error {
-	f, err := j.openSegment(n)
+// sidecarLag is how far behind the newest segment the first one is that is on disk
+// for certain, and that no recovery will cut.
+const sidecarLag = 2
+
+// keep writes the sidecar.
+func (l *runLoader) keep(t *tally) error {
+	f, err := l.j.openSegment(l.n)
 	if err != nil {
 		return passed(err)
 	}
@@ -151,7 +215,13 @@ func (j *Journal) keepRun(n uint64, t *tally, entries []byte, run *index.Run) er
 		SidecarInfo: segment.SidecarInfo{
 			Size: size, Limit: f.Limit, Records: t.records, Deletes: t.deletes, Oldest: t.oldest, Newest: t.newest,
 		},
-		Entries: entries, Run: run.Bytes(),
+		Entries: l.entries, Run: l.run.Bytes(),
+	}
+	if l.n+sidecarLag > l.newest {
+		if l.boot == ([16]byte{}) {
+			return nil // there is no telling what a crash will leave
+		}
+		s.Boot = l.boot
 	}
 	st, err := host.StatFile(f.F)
 	if err != nil {
@@ -159,7 +229,7 @@ func (j *Journal) keepRun(n uint64, t *tally, entries []byte, run *index.Run) er
 	}
 	// Without a sidecar, on a full disk for instance, the segment will be read once
 	// more. That is no reason to fail who asks for a record.
-	_ = j.dir.WriteSidecar(n, &s, st.Mode.Perm()&0o666)
+	_ = l.j.dir.WriteSidecar(l.n, &s, st.Mode.Perm()&0o666)
 	return nil
 }
 
@@ -178,7 +248,7 @@ func (k *keyRun) load(j *Journal) (*index.Run, error) {
 	if k.run != nil {
 		return k.run, nil
 	}
-	if !j.keys.reread.Load() {
+	if k.sidecar && !j.keys.reread.Load() {
 		if s, err := j.dir.ReadRun(k.n); err == nil {
 			if run, ok := index.ParseRun(s.Run, k.n<<placeBits); ok {
 				k.run = run
@@ -186,8 +256,8 @@ func (k *keyRun) load(j *Journal) (*index.Run, error) {
 			}
 		}
 	}
-	l := runLoader{j: j, n: k.n, end: segment.End{Segment: math.MaxUint64}}
-	if err := l.scan(); err != nil {
+	l := runLoader{j: j, n: k.n, newest: k.n, upto: k.upto}
+	if err := l.make(); err != nil {
 		return nil, err
 	}
 	k.run = l.run

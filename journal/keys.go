@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,7 +26,7 @@ type keyIndex struct {
 	table  *index.Table
 	runs   []*keyRun // oldest first
 	tree   *index.Tree
-	newest uint64      // the segment that tree is about
+	newest uint64 // the segment that tree is about
 	r      *segment.Reader
 	caught bool // r had come to the end
 
@@ -37,7 +38,8 @@ type keyIndex struct {
 // keyRun is the keys of one segment.
 type keyRun struct {
 	n       uint64
-	sidecar bool // what the table has of it came from there
+	upto    int64 // of a run of the beginning of a segment: where that ends
+	sidecar bool  // what the table has of it came from there
 	mu      sync.Mutex
 	run     *index.Run // nil: not read yet
 }
@@ -201,7 +203,7 @@ func (j *Journal) turn() error {
 	x := &j.keys
 	if keys, _ := x.tree.Len(); keys > 0 {
 		run := index.RunOf(x.tree.Cursor(nil), x.newest<<placeBits)
-		x.runs = append(slices.Clip(x.runs), &keyRun{n: x.newest, run: run})
+		x.runs = append(slices.Clip(x.runs), &keyRun{n: x.newest, run: run, upto: math.MaxInt64})
 		x.tree = index.NewTree()
 	}
 	x.newest = x.r.Segment()

@@ -16,6 +16,7 @@ type tally struct {
 	items                              []item
 	last                               map[uint64]int // the item of each writer that may grow
 	recent                             int            // the item that has grown last
+	spoilt                             bool           // see spoils
 }
 
 // item is a run of records of one writer whose sequences follow each other, or a

@@ -14,7 +14,7 @@ var ErrCorrupt = errors.New("record fails its checksum")
 
 // firstRead is what a look-up asks for before it knows how long the record is:
 // most records are shorter, and copying more than is wanted takes time too.
-const firstRead = 1024
+const firstRead = 512
 
 var firstReads = sync.Pool{New: func() any { return new([firstRead]byte) }}
 

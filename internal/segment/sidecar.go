@@ -16,14 +16,15 @@ import (
 // read to be found. It can be made again at any time, and is never believed to be
 // of another segment than it says:
 //
-//	 0       8         16     32        40     48      56        64        72     80     88        96     104       112    120
-//	+-------+---------+------+---------+------+-------+---------+---------+------+------+---------+------+---------+------+-----+
-//	| magic | version | uuid | segment | size | limit | records | deletes | oldest newest| entries | run  | sum of  | sum  | sum |
-//	+-------+---------+------+---------+------+-------+---------+---------+------+------+---------+------+---------+------+-----+
-//	128 entries, then the run
+//	  0  magic           8  version     16  uuid
+//	 32  boot           48  segment     56  size       64  limit
+//	 72  records        80  deletes     88  oldest     96  newest
+//	104  entries       112  run        120  sum of the entries
+//	128  sum of the run                136  sum of what stands in front
+//	144  entries, then the run
 //
 // All numbers are little-endian words of 64 bits, entries and run are lengths in
-// bytes, sums are xxhash64; the last one is of what stands in front of it.
+// bytes, sums are xxhash64.
 type Sidecar struct {
 	SidecarInfo
 	// Entries and Run are index.Run.Entries and Bytes.
@@ -35,6 +36,10 @@ type SidecarInfo struct {
 	// Size and Limit are those of the segment; Limit is where a recovery has cut it,
 	// if one has.
 	Size, Limit int64
+	// Boot is the boot of the machine that the sidecar is good for, zeros if for any.
+	// As long as a segment may not be on disk, what is left of it after a crash may
+	// be less than the sidecar says.
+	Boot [16]byte
 	// Records counts what a reader is given, entries of batches one by one, Deletes
 	// the deletions among them.
 	Records, Deletes uint64
@@ -49,7 +54,7 @@ type SidecarInfo struct {
 const (
 	sidecarMagic   = "\x89MNYIDX\n"
 	sidecarVersion = 1
-	sidecarHeader  = 128
+	sidecarHeader  = 144
 )
 
 // errSidecar says that a sidecar must not be used. It is never told to a user: the
@@ -62,6 +67,7 @@ func (d *Dir) encodeSidecar(n uint64, s *Sidecar) []byte {
 	le := binary.LittleEndian
 	b = le.AppendUint64(b, sidecarVersion)
 	b = append(b, d.UUID[:]...)
+	b = append(b, s.Boot[:]...)
 	for _, w := range []uint64{
 		n, uint64(s.Size), uint64(s.Limit), s.Records, s.Deletes, uint64(s.Oldest), uint64(s.Newest),
 		uint64(len(s.Entries)), uint64(len(s.Run)), xxhash.Sum64(s.Entries), xxhash.Sum64(s.Run),
@@ -160,14 +166,14 @@ func (d *Dir) openSidecar(n uint64) (f *os.File, s SidecarInfo, err error) {
 	}
 	le := binary.LittleEndian
 	word := func(i int) uint64 { return le.Uint64(b[8*i:]) }
-	if string(b[:8]) != sidecarMagic || word(1) != sidecarVersion || [16]byte(b[16:]) != d.UUID || word(4) != n ||
-		xxhash.Sum64(b[:sidecarHeader-8]) != word(15) {
+	if string(b[:8]) != sidecarMagic || word(1) != sidecarVersion || [16]byte(b[16:]) != d.UUID || word(6) != n ||
+		xxhash.Sum64(b[:sidecarHeader-8]) != word(17) {
 		return f, s, errSidecar
 	}
 	s = SidecarInfo{
-		Size: int64(word(5)), Limit: int64(word(6)), Records: word(7), Deletes: word(8),
-		Oldest: int64(word(9)), Newest: int64(word(10)), entries: int64(word(11)), run: int64(word(12)),
-		entriesSum: word(13), runSum: word(14),
+		Boot: [16]byte(b[32:]), Size: int64(word(7)), Limit: int64(word(8)), Records: word(9), Deletes: word(10),
+		Oldest: int64(word(11)), Newest: int64(word(12)), entries: int64(word(13)), run: int64(word(14)),
+		entriesSum: word(15), runSum: word(16),
 	}
 	st, err := host.StatFile(f)
 	if err != nil {
@@ -183,5 +189,25 @@ func (d *Dir) openSidecar(n uint64) (f *os.File, s SidecarInfo, err error) {
 	if size != s.Size {
 		return f, s, errSidecar
 	}
-	return f, s, nil
+	return f, s, d.sameBoot(n, &s)
+}
+
+// sameBoot checks a sidecar that is good for one boot only. Within it a recovery
+// may have cut the segment, after a sync that had failed.
+func (d *Dir) sameBoot(n uint64, s *SidecarInfo) error {
+	if s.Boot == ([16]byte{}) {
+		return nil
+	}
+	if boot, err := host.BootID(); err != nil || boot != s.Boot {
+		return errSidecar
+	}
+	f, err := d.OpenToRead(n)
+	if err != nil {
+		return err
+	}
+	defer f.Close() // only read from
+	if f.Limit != s.Limit {
+		return errSidecar
+	}
+	return nil
 }
