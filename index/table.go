@@ -176,8 +176,18 @@ func (p *part) room(n int, floor uint64) {
 	if (p.used+n)*4 <= len(p.slots)*3 {
 		return
 	}
-	old := p.slots
-	p.slots = make([]slot, max(8, (p.used+n)*4/3+1, len(old)*3/2))
+	old, left := p.slots, 0
+	for _, s := range old {
+		if s.place > 0 && s.place >= floor {
+			left++
+		}
+	}
+	// Many at once are all there is to come, for now; one is followed by others.
+	size := (left+n)*4/3 + 1
+	if n == 1 {
+		size = 2*left + 8
+	}
+	p.slots = make([]slot, size)
 	p.used = 0
 	for _, s := range old {
 		if s.place > 0 && s.place >= floor {
