@@ -24,6 +24,7 @@ type Journal struct {
 	files filePool
 
 	keys keyIndex
+	news newsroom
 
 	// durable is held for reading from an append to the end of its sync, so
 	// that Close waits for both.
@@ -118,6 +119,7 @@ func (j *Journal) close() error {
 		}
 		err = errors.Join(j.takeBehind(), err)
 	}
+	j.news.close()
 	err = errors.Join(err, j.keys.close(), j.files.close())
 	if j.w != nil {
 		return errors.Join(err, j.w.Close())

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"context"
 	"errors"
 	"io"
 	"iter"
@@ -22,47 +21,6 @@ import (
 func (j *Journal) Records(from Position) iter.Seq2[Record, error] {
 	return j.Scan(ScanOptions{From: from})
 }
-
-// Follow returns the records from position from on and then waits for further
-// ones, by whomever they are appended, until the context is done, which ends
-// the sequence without an error. A record that is being written, or was torn,
-// is never handed out. Errors are as for Records.
-func (j *Journal) Follow(ctx context.Context, from Position) iter.Seq2[Record, error] {
-	return func(yield func(Record, error) bool) {
-		r := j.dir.NewReader(segment.ReaderOptions{From: from})
-		defer r.Close() // only read from
-		timer := time.NewTimer(0)
-		defer timer.Stop()
-		pause := minPause
-		for {
-			before := r.Position()
-			if !j.deliver(r, from, func(rec Record, err error) bool {
-				return ctx.Err() == nil && yield(rec, err) && ctx.Err() == nil
-			}) {
-				return
-			}
-			if pause = min(2*pause, maxPause); r.Position() != before {
-				pause = minPause
-			}
-			timer.Reset(pause)
-			select {
-			case <-ctx.Done():
-				return
-			case <-j.closed:
-				yield(Record{}, ErrClosed)
-				return
-			case <-timer.C:
-			}
-		}
-	}
-}
-
-// A follower looks again after a pause that grows while nothing happens: at
-// most 2 ms late, at less than one in a hundred of a core.
-const (
-	minPause = 50 * time.Microsecond
-	maxPause = 2 * time.Millisecond
-)
 
 // deliver hands out what r has to give, and reports whether it came to the end
 // of that, so that the loop may go on later.

@@ -23,7 +23,7 @@ import (
 //	| magic | version | size | uuid | boot  | dev | ino | sum | zeros
 //	+-------+---------+------+------+-------+-----+-----+-----+----
 //	128 active   192 syn   256 att   264 ok   272 bad
-//	320 turn   384 came   388 expected (32 bits each)
+//	320 turn   384 came   388 expected   448 armed   452 news (32 bits each)
 //
 // The header is little-endian and never changes; its own device and inode
 // numbers in it tell a copy from the original. The words are in the machine's
@@ -52,6 +52,10 @@ const (
 	// Hints of group commit, see gather.go.
 	offCame     = 384
 	offExpected = 388
+
+	// Hints for followers, see news.go.
+	offArmed = 448
+	offNews  = 452
 )
 
 const (

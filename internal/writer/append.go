@@ -42,6 +42,7 @@ func (w *Writer) Append(h record.Header, key, value []byte, waits bool) (Ack, er
 	w.lock(&w.mu)
 	defer w.mu.Unlock()
 	ack, err := w.append(&h, 1, key, value, nil)
+	w.tell()
 	w.noteLoose(ack, err, waits)
 	return ack, err
 }
@@ -51,6 +52,7 @@ func (w *Writer) AppendBatch(h record.Header, count int, entries [][]byte, waits
 	w.lock(&w.mu)
 	defer w.mu.Unlock()
 	ack, err := w.append(&h, count, nil, nil, entries)
+	w.tell()
 	w.buf.Release()
 	w.noteLoose(ack, err, waits)
 	return ack, err

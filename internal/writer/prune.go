@@ -48,6 +48,9 @@ func (w *Writer) Prune(n uint64) (removed []uint64, err error) {
 		}
 		return nil
 	})
+	w.lock(&w.mu)
+	defer w.mu.Unlock()
+	w.tell()
 	return removed, err
 }
 

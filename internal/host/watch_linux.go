@@ -1,0 +1,47 @@
+package host
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// DirWatch tells when files in a directory change (inotify(7)). It needs read
+// permission only.
+type DirWatch struct {
+	f   *os.File
+	buf [4096]byte
+}
+
+// WatchDir begins to watch. Instances and watches are limited for each user: that
+// is an error like others.
+func WatchDir(dir *os.File) (*DirWatch, error) {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return nil, os.NewSyscallError("inotify_init1", err)
+	}
+	// The runtime waits for it without a thread, and Close ends a Read.
+	w := &DirWatch{f: os.NewFile(uintptr(fd), "inotify")}
+	err = control("inotify_add_watch", dir, func(dirfd int) error {
+		// By the descriptor: the name may belong to another directory by now.
+		_, err := unix.InotifyAddWatch(fd, fmt.Sprintf("/proc/self/fd/%d", dirfd),
+			unix.IN_MODIFY|unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_DELETE)
+		return err
+	})
+	if err != nil {
+		w.Close() // there is nothing in it
+		return nil, err
+	}
+	return w, nil
+}
+
+// Wait sleeps until something has changed since the last Wait, or since the watch
+// began. One goroutine calls it.
+func (w *DirWatch) Wait() error {
+	_, err := w.f.Read(w.buf[:])
+	return err
+}
+
+// Close ends the watch, and a Wait that is under way with [os.ErrClosed].
+func (w *DirWatch) Close() error { return w.f.Close() }

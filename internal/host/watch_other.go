@@ -1,0 +1,22 @@
+//go:build !linux
+
+package host
+
+import (
+	"errors"
+	"os"
+)
+
+// DirWatch is not to be had here.
+type DirWatch struct{}
+
+// WatchDir reports [errors.ErrUnsupported].
+func WatchDir(dir *os.File) (*DirWatch, error) {
+	return nil, pathError("watch", nameOf(dir), errors.ErrUnsupported)
+}
+
+// Wait is never called.
+func (*DirWatch) Wait() error { return errors.ErrUnsupported }
+
+// Close is never called.
+func (*DirWatch) Close() error { return nil }
