@@ -111,6 +111,9 @@ func (j *Journal) acknowledge(a writer.Ack, err error, durable bool) (Ack, error
 	case j.opt.Sync == SyncInterval:
 		j.dirty.Store(true)
 	}
+	if j.retainer != nil {
+		j.retainer.appendedTo(a.Position.Segment)
+	}
 	return Ack{a.Position, a.Seq}, nil
 }
 
@@ -156,9 +159,15 @@ func (j *Journal) Prune(before Position) error {
 	if err := j.writable(); err != nil {
 		return err
 	}
-	removed, err := j.w.Prune(before.Segment)
+	_, err := j.prune(before.Segment)
+	return err
+}
+
+// prune removes the segments below n, and returns which.
+func (j *Journal) prune(n uint64) ([]uint64, error) {
+	removed, err := j.w.Prune(n)
 	for _, n := range removed {
 		j.files.drop(n)
 	}
-	return err
+	return removed, err
 }

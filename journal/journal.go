@@ -26,6 +26,8 @@ type Journal struct {
 	keys keyIndex
 	news newsroom
 
+	retainer *retainer // nil: nothing is removed by itself
+
 	// durable is held for reading from an append to the end of its sync, so
 	// that Close waits for both.
 	durable sync.RWMutex
@@ -59,6 +61,9 @@ func Open(dir string, opts Options) (*Journal, error) {
 		return nil, err
 	}
 	j.files.open = j.openSegment
+	if j.w != nil && opts.Retention.limits() {
+		j.retainer = newRetainer(j)
+	}
 	if j.w != nil && opts.Sync == SyncInterval {
 		j.syncer.Add(1)
 		go j.syncEvery(opts.SyncInterval)
@@ -104,9 +109,10 @@ func (j *Journal) Close() error {
 		j.ended.Store(true)
 		close(j.closed)
 		j.syncer.Wait()
+		rerr := j.retainer.close()
 		j.durable.Lock()
 		defer j.durable.Unlock()
-		err = j.close()
+		err = errors.Join(j.close(), rerr)
 	})
 	return err
 }

@@ -68,6 +68,25 @@ func (x *keyIndex) close() error {
 	return x.reset()
 }
 
+// size is the number of keys, and what they take in memory: the table, and the runs
+// that are there.
+func (x *keyIndex) size() (keys, size int) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if x.table == nil {
+		return 0, 0
+	}
+	keys, size = x.table.Len()
+	for _, k := range x.runs {
+		k.mu.Lock()
+		if k.run != nil {
+			size += k.run.Size()
+		}
+		k.mu.Unlock()
+	}
+	return keys, size
+}
+
 // reset makes the next reader begin anew.
 func (x *keyIndex) reset() error {
 	var err error

@@ -97,6 +97,14 @@ type Options struct {
 	// which takes some 12 bytes a key beyond the key itself.
 	NoIndex bool
 
+	// Retention says what may be removed. It is applied by this handle when it is
+	// opened, and whenever it has appended to another segment than before, in the
+	// background. OnRetention, if it is set, is called with the segments that were
+	// removed each time some were, or with what kept them from being; it must not
+	// close the journal. Without it Close returns the last error.
+	Retention   Retention
+	OnRetention func(removed []uint64, err error)
+
 	// Mode is the permission of the files this handle makes, exactly; the
 	// directory gets search permission in addition. By default it is 0644 less
 	// the umask. Processes of several users that write one journal need a mode

@@ -101,6 +101,9 @@ func (w *Writer) append(h *record.Header, count int, key, value []byte, entries 
 		case err == nil && !void: // A4: wholly there, and it starts below the limit
 			w.seq += uint64(count)
 			w.count.bytes += uint64(n + mark)
+			if mark > 0 {
+				w.count.marks++
+			}
 			w.mark.since += n
 			return Ack{record.Position{Segment: cur.Number, Offset: start}, start + n, h.Seq}, nil
 		case void:

@@ -37,6 +37,7 @@ func (w *Writer) Prune(n uint64) (removed []uint64, err error) {
 				return err
 			}
 			removed = append(removed, k)
+			w.count.pruned.Add(1)
 			if err := w.dir.RemoveSidecar(k); err != nil {
 				return err
 			}

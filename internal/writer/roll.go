@@ -106,6 +106,7 @@ func (w *Writer) roll() error {
 		return err
 	}
 	if !w.stale {
+		w.count.rolls++
 		w.startSync(control.At(n, control.End)) // R3, last sentence
 	}
 	return nil
