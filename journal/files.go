@@ -52,6 +52,17 @@ func (p *filePool) drop(n uint64) {
 	p.dropLocked(n)
 }
 
+// dropBelow is drop for all segments below n.
+func (p *filePool) dropBelow(n uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for k := range p.files {
+		if k < n {
+			p.dropLocked(k)
+		}
+	}
+}
+
 func (p *filePool) dropLocked(n uint64) {
 	if f := p.files[n]; f != nil {
 		_ = f.Close() // only read from: there is no error that matters

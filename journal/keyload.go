@@ -104,6 +104,7 @@ func (j *Journal) loadTail() (run *keyRun, met []Damage, err error) {
 		case err != nil && !passable(err):
 			return run, met, err
 		case err != nil:
+			j.forget(err)
 		case ev.Class != record.Whole:
 			met = append(met, damageAt(x.r.Segment(), &ev))
 		default:

@@ -175,8 +175,8 @@ func (j *Journal) feed(met *[]Damage) (keyView, error) {
 			return keyView{x.table, x.runs, x.tree}, nil
 		case err != nil && !passable(err):
 			return keyView{}, j.closing(err)
-		case err != nil:
-			// The iterators and verify tell of segments that are gone.
+		case err != nil: // the iterators and verify tell of segments that are gone
+			j.forget(err)
 		case ev.Class != record.Whole:
 			*met = append(*met, damageAt(x.r.Segment(), &ev))
 		default:
@@ -185,6 +185,16 @@ func (j *Journal) feed(met *[]Damage) (keyView, error) {
 				x.table.Put(index.Hash(key), p.At, p.Dead)
 			})
 		}
+	}
+}
+
+// forget closes what is open of pruned segments when the index has missed some of
+// them: what was in those may have deleted a key, or replaced its value, and
+// nobody must get the old one because its file is still open here.
+func (j *Journal) forget(err error) {
+	var gone *GoneError
+	if errors.As(err, &gone) && errors.Is(err, ErrPruned) {
+		j.files.dropBelow(gone.Oldest.Segment)
 	}
 }
 

@@ -43,7 +43,10 @@ func (j *Journal) deliver(r *segment.Reader, from Position, yield func(Record, e
 				return false
 			}
 		case ev.Header.Kind == KindData || ev.Header.Kind == KindDelete:
-			if ev.Header.Interpretable() && !yield(recordOf(r.Segment(), &ev), nil) {
+			if !ev.Header.Interpretable() {
+				continue
+			}
+			if rec := recordOf(r.Segment(), &ev); !rec.Position.Before(from) && !yield(rec, nil) {
 				return false
 			}
 		default:
@@ -84,7 +87,8 @@ func each(n uint64, ev *record.Event, from Position, f func(Record) bool) bool {
 		return true
 	}
 	if ev.Header.Kind != record.KindBatch {
-		return f(rec)
+		// One with an index lies behind a record that is no batch.
+		return rec.Position.Before(from) || f(rec)
 	}
 	entries, _ := record.NewEntries(ev.Value) // checked when the event was made
 	for last := rec.Next; ; rec.Position.Index, rec.Seq = rec.Position.Index+1, rec.Seq+1 {

@@ -170,7 +170,7 @@ func (r *Reader) open() error {
 		if err != nil {
 			return err
 		}
-		r.n = oldest
+		r.n, r.from = oldest, 0 // an offset in segment 0 is none in this one
 	}
 	if r.opt.End != nil && r.n > r.opt.End.Segment {
 		return io.EOF
@@ -257,6 +257,9 @@ func (r *Reader) missing() error {
 			return err // the same, and the listing has seen only a later one
 		}
 		gone := record.Position{Segment: r.n, Offset: max(r.from, HeaderSize)}
+		if at := r.opt.From; gone.Segment == at.Segment && gone.Offset == at.Offset {
+			gone.Index = at.Index // nothing was read since: the entries in front are not missed
+		}
 		r.n, r.from, r.started = k, 0, true
 		why := ErrMissing
 		if i == 0 {

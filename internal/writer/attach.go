@@ -131,11 +131,24 @@ func (w *Writer) goodPage() (f pageFound, err error) {
 }
 
 // need is what a writer wants to find again after it has left a page: its
-// records from sequence first to last, in segment from or behind it.
+// records up to sequence last.
 type need struct {
-	segment     uint64
-	first, last uint64
-	doubt       doubt // what to say of them if they are not found
+	parts []part // by segment, at least one
+	last  uint64
+	doubt doubt // what to say of them if they are not found
+}
+
+// part says that the records in a segment and behind it begin with sequence first.
+type part struct{ segment, first uint64 }
+
+// from is the first sequence in segment n or behind it.
+func (x *need) from(n uint64) uint64 {
+	for _, p := range x.parts {
+		if p.segment >= n {
+			return p.first
+		}
+	}
+	return x.last + 1
 }
 
 // unsynced returns what this writer has appended that its page does not know
@@ -148,16 +161,16 @@ func (w *Writer) unsynced() *need {
 	if n := len(w.doubts); n > 0 && w.doubts[n-1].to >= d.to {
 		return nil // its outcome is unknown already
 	}
+	n := &need{last: w.seq, doubt: d}
 	for _, p := range w.pins {
-		if p.Number < d.from.FirstUnsynced() {
-			continue
+		if p.Number >= d.from.FirstUnsynced() {
+			n.parts = append(n.parts, part{p.Number, p.first})
 		}
-		if p.first > w.seq {
-			return nil
-		}
-		return &need{segment: p.Number, first: p.first, last: w.seq, doubt: d}
 	}
-	return nil
+	if len(n.parts) == 0 || n.parts[0].first > w.seq {
+		return nil
+	}
+	return n
 }
 
 // confirm looks whether recovery has kept what this writer had not synced (it
@@ -174,20 +187,27 @@ func (w *Writer) confirm() {
 	w.doubt(n.doubt)
 }
 
-// found reports whether all records of n are in the journal. An error in
-// reading them means that they were not found.
+// found reports whether all records of n are in the journal, or were until they
+// were pruned: retention syncs what it removes. An error in reading them means
+// that they were not found.
 func (w *Writer) found(n *need) bool {
 	end, err := w.dir.End()
 	if err != nil {
 		return false
 	}
 	r := w.dir.NewReader(segment.ReaderOptions{
-		From: record.Position{Segment: n.segment}, End: &end, Reuse: true,
+		From: record.Position{Segment: n.parts[0].segment}, End: &end, Reuse: true,
 	})
 	defer r.Close() // only read from
-	next := n.first
+	next := n.parts[0].first
 	for ev := (record.Event{}); next <= n.last; {
-		if r.Next(&ev) != nil {
+		err := r.Next(&ev)
+		var gone *segment.GoneError
+		if errors.As(err, &gone) && errors.Is(err, segment.ErrPruned) {
+			next = max(next, n.from(gone.Oldest.Segment))
+			continue
+		}
+		if err != nil {
 			return false
 		}
 		if ev.Class != record.Whole || ev.Header.Writer != w.id || ev.Header.Kind == record.KindMark {
