@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"iter"
+	"runtime"
 	"sync"
 	"time"
 
@@ -169,6 +170,10 @@ func (n *newsroom) run(source newsSource) {
 		close(n.next)
 		n.next = make(chan struct{})
 		n.mu.Unlock()
+		// The next Wait blocks this thread, with the processor that the followers who
+		// were just made runnable are queued at: let them run first, or another thread
+		// has to be woken to find them.
+		runtime.Gosched()
 	}
 	_ = source.Close() // only listened to
 }

@@ -1,9 +1,7 @@
 package jtoolcmd
 
 import (
-	"context"
 	"errors"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -48,16 +46,16 @@ error, and makes the exit code 3.`,
 				print = s.matches(rec)
 				return print, !limited || !print || r.count+1 < n
 			}
-			if reverse {
-				err = r.reverse(cmd.Context(), j, &s, keep)
-			} else {
-				err = r.all(cmd.Context(), j.Records(s.fromPos), func(rec *journal.Record) (print, more bool) {
-					if s.ended(rec) {
-						return false, false
-					}
-					return keep(rec)
-				})
+			scan := journal.ScanOptions{From: s.fromPos, Reverse: reverse, Reuse: true}
+			if s.to != "" {
+				scan.To = s.toPos
 			}
+			err = r.all(cmd.Context(), j.Scan(scan), func(rec *journal.Record) (print, more bool) {
+				if s.ended(rec) {
+					return false, reverse // --to is the zero position
+				}
+				return keep(rec)
+			})
 			bar.finish()
 			return errors.Join(r.end(err, exitStatus), j.Close())
 		},
@@ -69,60 +67,4 @@ error, and makes the exit code 3.`,
 	f.StringVarP(&output, "output", "o", "short", "short, json, raw, hex or verbose")
 	f.BoolVar(&exitStatus, "exit-status", false, "exit with 6 if no record was printed")
 	return cmd
-}
-
-// reverse prints records newest first. Records can be found forwards only, so
-// the positions of one segment at a time are collected and read from the end.
-func (r *reading) reverse(ctx context.Context, j *journal.Journal, s *selection, keep func(*journal.Record) (print, more bool)) error {
-	return r.backwards(func(n uint64, newest bool) (more bool, err error) {
-		if n < s.fromPos.Segment || s.to != "" && n > s.toPos.Segment && !newest {
-			return n >= s.fromPos.Segment, nil
-		}
-		positions, err := r.positions(ctx, j, n, newest, s)
-		if err != nil {
-			return false, err
-		}
-		for _, p := range slices.Backward(positions) {
-			if ctx.Err() != nil {
-				return false, ctx.Err()
-			}
-			rec, err := j.ReadAt(p)
-			if err != nil {
-				if err := r.problem(err); err != nil {
-					return false, err
-				}
-				continue
-			}
-			print, more := keep(&rec)
-			if print {
-				if err := r.record(rec); err != nil {
-					return false, err
-				}
-			}
-			if !more {
-				return false, nil
-			}
-		}
-		return true, nil
-	})
-}
-
-// positions returns where the selected records of one segment are.
-func (r *reading) positions(ctx context.Context, j *journal.Journal, n uint64, newest bool, s *selection) ([]journal.Position, error) {
-	var found []journal.Position
-	for rec, err := range j.Records(journal.FirstPosition(n)) {
-		switch {
-		case ctx.Err() != nil:
-			return found, ctx.Err()
-		case err != nil:
-			if err := r.problem(err); err != nil {
-				return found, err
-			}
-		case !newest && rec.Position.Segment != n || s.ended(&rec):
-			return found, nil
-		case s.matches(&rec):
-			found = append(found, rec.Position)
-		}
-	}
-	return found, nil
 }

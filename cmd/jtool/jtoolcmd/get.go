@@ -40,29 +40,17 @@ there is damage behind what it found, where a newer record may have been.`,
 
 func appendValue(b []byte, r journal.Record) []byte { return append(b, r.Value...) }
 
-// get prints the newest record of a key. It reads from the newest segment back,
-// as far as it needs, and can tell of damage, which an index does not know.
+// get prints the newest record of a key. It reads from the end back, as far as it
+// needs, and can tell of damage on the way, which an index does not know.
 func (r *reading) get(ctx context.Context, j *journal.Journal, key string, bar *progress) error {
 	var found journal.Record
-	err := r.backwards(func(n uint64, newest bool) (more bool, err error) {
-		before := r.losses // behind this segment
-		for rec, err := range j.Records(journal.FirstPosition(n)) {
-			bar.add(1)
-			switch {
-			case ctx.Err() != nil:
-				return false, ctx.Err()
-			case err != nil:
-				if err := r.problem(err); err != nil {
-					return false, err
-				}
-			case !newest && rec.Position.Segment != n:
-				return found.Kind == 0, nil
-			case string(rec.Key) == key:
-				// Damage in front of it does not matter any more.
-				found, r.losses = rec, before
-			}
+	err := r.each(ctx, j.Scan(journal.ScanOptions{Reverse: true}), func(rec *journal.Record) (more bool, err error) {
+		bar.add(1)
+		if string(rec.Key) != key {
+			return true, nil
 		}
-		return found.Kind == 0, nil
+		found = *rec
+		return false, nil
 	})
 	switch {
 	case err != nil:

@@ -112,7 +112,7 @@ func (r *reading) checkCursor(j *journal.Journal, cursorFile string, next journa
 	}
 	end := journal.Position{Segment: newest}
 	if newest > 0 {
-		st, err := os.Stat(filepath.Join(r.dir, segmentName(newest)))
+		st, err := os.Stat(filepath.Join(r.dir, fmt.Sprintf("seg.%09d", newest)))
 		if err != nil {
 			return nil // pruned meanwhile, so there is a newer one
 		}
@@ -142,51 +142,19 @@ func (r *reading) gap(err error, next *journal.Position) error {
 	return r.problem(err)
 }
 
-// last returns the position of the n-th record from the end. It reads the
-// newest segments only, as many as it needs, and tells of nothing: what is
-// wrong there will be met again.
-func (r *reading) last(ctx context.Context, j *journal.Journal, n int) (journal.Position, error) {
+// last returns the position of the n-th record from the end, or where the next one
+// will be if n is 0. It tells of nothing: what is wrong there will be met again.
+func (r *reading) last(ctx context.Context, j *journal.Journal, n int) (at journal.Position, err error) {
 	r.mute = true
 	defer func() { r.mute = false }()
-	var oldest journal.Position
-	err := r.backwards(func(k uint64, newest bool) (more bool, err error) {
-		// The last n positions of this segment, in a ring.
-		ring := make([]journal.Position, 0, min(n, 1024))
-		count, end := 0, journal.FirstPosition(k)
-		for rec, err := range j.Records(end) {
-			switch {
-			case ctx.Err() != nil:
-				return false, ctx.Err()
-			case err != nil:
-				if err := r.problem(err); err != nil {
-					return false, err
-				}
-				continue
-			}
-			if !newest && rec.Position.Segment != k {
-				break
-			}
-			end = rec.Next
-			switch {
-			case n == 0:
-			case len(ring) < n:
-				ring = append(ring, rec.Position)
-			default:
-				ring[count%n] = rec.Position
-			}
-			count++
+	err = r.each(ctx, j.Scan(journal.ScanOptions{Reverse: true}), func(rec *journal.Record) (more bool, err error) {
+		if n == 0 {
+			at = rec.Next
+			return false, nil
 		}
-		if oldest.IsZero() {
-			oldest = end
-		}
-		if len(ring) > 0 {
-			oldest = ring[0]
-			if count > n {
-				oldest = ring[count%n]
-			}
-		}
-		n -= min(n, count)
+		at = rec.Position
+		n--
 		return n > 0, nil
 	})
-	return oldest, err
+	return at, err
 }
