@@ -3,7 +3,6 @@ package journal
 import (
 	"context"
 	"iter"
-	"runtime"
 	"sync"
 	"time"
 
@@ -27,6 +26,7 @@ func (j *Journal) Follow(ctx context.Context, from Position) iter.Seq2[Record, e
 		defer r.Close() // only read from
 		j.news.join(j)
 		defer j.news.leave()
+		defer context.AfterFunc(ctx, j.news.nudge)()
 		timer := time.NewTimer(0)
 		defer timer.Stop()
 		pause := minPause
@@ -48,18 +48,21 @@ func (j *Journal) Follow(ctx context.Context, from Position) iter.Seq2[Record, e
 				news = j.news.arm(j)
 				continue
 			}
-			if pause = min(2*pause, maxPause); j.news.told() {
-				pause = toldPause
+			if ctx.Err() != nil {
+				return
 			}
-			timer.Reset(pause)
-			select {
-			case <-ctx.Done():
-				return
-			case <-j.closed:
-				yield(Record{}, ErrClosed)
-				return
-			case <-news:
-			case <-timer.C:
+			pause = min(2*pause, maxPause)
+			if waited, told := j.news.wait(); !waited {
+				if told {
+					pause = toldPause
+				}
+				timer.Reset(pause)
+				select {
+				case <-ctx.Done():
+				case <-j.closed:
+				case <-news:
+				case <-timer.C:
+				}
 			}
 			news = nil
 		}
@@ -77,22 +80,27 @@ const (
 
 // newsSource is where news of appends come from.
 type newsSource interface {
-	Arm()        // whoever has not seen something will be told of it
-	Wait() error // until there may be news; one goroutine calls it
-	Stop()       // ends Wait
+	// Arm makes sure that whoever has not seen something will be told of it.
+	Arm()
+	// Wait returns when there may be news, or after a time, or because of Nudge,
+	// also if that was called before. One goroutine at a time calls it.
+	Wait(max time.Duration) error
+	Nudge()
 	Close() error
 }
 
-// newsroom tells all followers of a handle. One goroutine sleeps for all of them,
-// while there are any: a thousand followers shall not hold a thousand threads.
+// newsroom tells all followers of a handle. One of them sleeps at the source, and
+// the others on a channel: a thousand followers shall not hold a thousand threads,
+// and a single one shall not have to be told by another goroutine.
 type newsroom struct {
 	mu        sync.Mutex
 	followers int
 	source    newsSource    // nil: there is none
-	failed    time.Time     // when the last one did
+	asleep    bool          // somebody is at the source
+	failed    time.Time     // when the last source did
 	next      chan struct{} // closed when there is news
 	shut      bool
-	waiting   sync.WaitGroup // the goroutine of each source
+	sleepers  sync.WaitGroup // of 0 or 1
 }
 
 // retrySource is how long followers look by themselves after a source has failed.
@@ -109,23 +117,38 @@ func (n *newsroom) leave() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.followers--; n.followers == 0 {
-		n.stop()
+		n.drop() // nobody sleeps
 	}
 }
 
-// close ends the source, and waits until it has ended.
+// nudge lets all followers look whether they are still wanted.
+func (n *newsroom) nudge() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.source != nil {
+		n.source.Nudge()
+	}
+}
+
+// close lets the source go. Followers that are still there find out that the
+// journal is closed.
 func (n *newsroom) close() {
 	n.mu.Lock()
 	n.shut = true
-	n.stop()
+	if n.source != nil {
+		n.source.Nudge()
+	}
 	n.mu.Unlock()
-	n.waiting.Wait()
+	n.sleepers.Wait()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.drop()
 }
 
-// stop is called with mu held.
-func (n *newsroom) stop() {
+// drop is called with mu held, while nobody sleeps at the source.
+func (n *newsroom) drop() {
 	if n.source != nil {
-		n.source.Stop()
+		_ = n.source.Close() // only listened to
 		n.source = nil
 	}
 }
@@ -135,47 +158,23 @@ func (n *newsroom) start(j *Journal) {
 	if n.source != nil || n.shut || time.Since(n.failed) < retrySource {
 		return
 	}
-	var source newsSource
 	if j.w != nil {
 		news, ok := j.w.News()
 		if !ok {
 			return
 		}
-		source = news
+		n.source = news
 	} else {
 		w, err := host.WatchDir(j.dir.F)
 		if err != nil {
 			n.failed = time.Now()
 			return
 		}
-		source = dirNews{w}
+		n.source = dirNews{w}
 	}
-	n.source = source
 	if n.next == nil {
 		n.next = make(chan struct{})
 	}
-	n.waiting.Go(func() { n.run(source) })
-}
-
-// run hands on what source tells until it is stopped or fails.
-func (n *newsroom) run(source newsSource) {
-	for err := error(nil); err == nil; {
-		err = source.Wait()
-		n.mu.Lock()
-		if n.source != source {
-			err = ErrClosed // it was stopped
-		} else if err != nil {
-			n.source, n.failed = nil, time.Now()
-		}
-		close(n.next)
-		n.next = make(chan struct{})
-		n.mu.Unlock()
-		// The next Wait blocks this thread, with the processor that the followers who
-		// were just made runnable are queued at: let them run first, or another thread
-		// has to be woken to find them.
-		runtime.Gosched()
-	}
-	_ = source.Close() // only listened to
 }
 
 // arm returns a channel that is closed when there is news from now on.
@@ -193,18 +192,35 @@ func (n *newsroom) arm(j *Journal) <-chan struct{} {
 // noNews is what a follower listens to whom nobody tells.
 var noNews = make(chan struct{})
 
-// told reports whether there is a source.
-func (n *newsroom) told() bool {
+// wait sleeps at the source if nobody does, and then tells all others. told is
+// whether there is a source.
+func (n *newsroom) wait() (waited, told bool) {
+	n.mu.Lock()
+	source := n.source
+	if source == nil || n.asleep || n.shut {
+		n.mu.Unlock()
+		return false, source != nil
+	}
+	n.asleep = true
+	n.sleepers.Add(1)
+	defer n.sleepers.Done()
+	n.mu.Unlock()
+	err := source.Wait(toldPause)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.source != nil
+	n.asleep = false
+	if err != nil {
+		n.failed = time.Now()
+		n.drop()
+	}
+	close(n.next)
+	n.next = make(chan struct{})
+	return true, true
 }
 
 // dirNews has nothing to arm: the kernel tells of every write.
 type dirNews struct{ *host.DirWatch }
 
-func (d dirNews) Arm()         {}
-func (d dirNews) Stop()        { d.DirWatch.Close() } // ends Wait
-func (d dirNews) Close() error { return nil }
+func (d dirNews) Arm() {}
 
 var _ newsSource = (*writer.News)(nil)

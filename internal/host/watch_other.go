@@ -5,6 +5,7 @@ package host
 import (
 	"errors"
 	"os"
+	"time"
 )
 
 // DirWatch is not to be had here.
@@ -16,7 +17,10 @@ func WatchDir(dir *os.File) (*DirWatch, error) {
 }
 
 // Wait is never called.
-func (*DirWatch) Wait() error { return errors.ErrUnsupported }
+func (*DirWatch) Wait(time.Duration) error { return errors.ErrUnsupported }
+
+// Nudge is never called.
+func (*DirWatch) Nudge() {}
 
 // Close is never called.
 func (*DirWatch) Close() error { return nil }

@@ -152,6 +152,13 @@ func (r *Reader) proceed() (bool, error) {
 		return r.judgeEnd()
 	}
 	size, final := r.scan.Size(), r.final
+	// Most often something was appended. That no record can be added any more need
+	// not be known to read what was, and takes more system calls to find out.
+	if now, err := r.file.F.Seek(0, io.SeekEnd); err == nil && now > size && now < r.file.Limit {
+		r.scan.See(now, false)
+		r.idle = 0
+		return true, nil
+	}
 	if err := r.look(); err != nil {
 		return false, err
 	}

@@ -2,7 +2,6 @@ package writer
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/manypen/manypen/internal/control"
@@ -21,15 +20,11 @@ func (w *Writer) tell() {
 // open by itself, so that neither the writer's leaving of a page nor its closing
 // takes away what somebody sleeps on.
 type News struct {
-	w       *Writer
-	mu      sync.RWMutex // for writing only by the goroutine that calls Wait
-	page    *control.Page
-	seen    uint32
-	stopped atomic.Bool
+	w    *Writer
+	mu   sync.RWMutex // for writing only by the goroutine that calls Wait
+	page *control.Page
+	seen uint32
 }
-
-// newsCheck is the longest sleep: then the page is held against the file.
-const newsCheck = 100 * time.Millisecond
 
 // News returns where to wait, or false if the handle shares nothing with others. It
 // must be closed before the writer is.
@@ -50,9 +45,9 @@ func (n *News) Arm() {
 	}
 }
 
-// Wait sleeps until there may be something new. It may return early, and with an
-// error at once. One goroutine calls it.
-func (n *News) Wait() error {
+// Wait sleeps until there may be something new, and for no longer than max. It may
+// return early. One goroutine at a time calls it.
+func (n *News) Wait(max time.Duration) error {
 	if n.page == nil {
 		page, err := control.Open(n.w.dir.F, n.w.identity())
 		if err != nil {
@@ -63,8 +58,8 @@ func (n *News) Wait() error {
 		n.mu.Unlock()
 		return nil // nobody has armed it yet
 	}
-	if !n.stopped.Load() && n.page.News() == n.seen {
-		if err := n.page.AwaitNews(n.seen, newsCheck); err != nil {
+	if n.page.News() == n.seen {
+		if err := n.page.AwaitNews(n.seen, max); err != nil {
 			return err
 		}
 	}
@@ -75,21 +70,12 @@ func (n *News) Wait() error {
 	if linked, err := n.page.Linked(); err != nil || linked && !n.page.Bad() {
 		return err
 	}
-	return n.leave() // writers have gone on under another page
+	return n.Close() // writers have gone on under another page
 }
 
-func (n *News) leave() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	page := n.page
-	n.page = nil
-	return page.Close()
-}
-
-// Stop ends the Wait that is under way. It wakes all others too, which costs them a
-// look.
-func (n *News) Stop() {
-	n.stopped.Store(true)
+// Nudge ends the Wait that is under way, or the next one. It wakes all others too,
+// which costs them a look.
+func (n *News) Nudge() {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	if n.page != nil {
@@ -97,10 +83,14 @@ func (n *News) Stop() {
 	}
 }
 
-// Close lets the page go. Nobody may be in another method.
+// Close lets the page go. Nobody may be in Wait.
 func (n *News) Close() error {
-	if n.page == nil {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	page := n.page
+	if page == nil {
 		return nil
 	}
-	return n.leave()
+	n.page = nil
+	return page.Close()
 }
