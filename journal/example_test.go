@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"time"
 
 	"github.com/manypen/manypen/journal"
 )
@@ -238,6 +239,46 @@ func ExampleJournal_Range() {
 
 // Verify reads every byte and proves from the sequences of the writers that no
 // record is missing. It may run beside any number of writers.
+func ExampleJournal_Scan() {
+	dir, remove := exampleDir()
+	defer remove()
+	j, err := journal.Open(dir, journal.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer j.Close()
+	for _, e := range [][2]string{{"sensor/2", "18"}, {"sensor/1", "20"}, {"door", "open"}, {"sensor/2", "19"}} {
+		if _, err := j.Append([]byte(e[0]), []byte(e[1])); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	for rec, err := range j.Prefix([]byte("sensor/")) { // the newest record of each key
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s %s\n", rec.Key, rec.Value)
+	}
+	yesterday, err := j.Seek(time.Now().AddDate(0, 0, -1))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for rec, err := range j.Scan(journal.ScanOptions{From: yesterday, Reverse: true}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s\n", rec.Value)
+	}
+
+	// Output:
+	// sensor/1 20
+	// sensor/2 19
+	// 19
+	// open
+	// 20
+	// 18
+}
+
 func ExampleVerify() {
 	dir, remove := exampleDir()
 	defer remove()

@@ -100,7 +100,8 @@ func (x *keyIndex) reset() error {
 // distrust is called when the record at p is not what the index says, which err is
 // about. It reports whether it is worth a second try: all segments are read then.
 func (j *Journal) distrust(p Position, err error) (again bool, _ error) {
-	if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNoRecord) && !errors.Is(err, ErrMissing) {
+	if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNoRecord) && !errors.Is(err, ErrMissing) &&
+		!errors.Is(err, ErrForeign) {
 		return false, nil
 	}
 	x := &j.keys
