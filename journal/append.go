@@ -99,6 +99,7 @@ func (j *Journal) appendBatch(b *Batch, durable bool) (Position, error) {
 func (j *Journal) acknowledge(a writer.Ack, err error, durable bool) (Ack, error) {
 	switch {
 	case err != nil:
+		j.retainAfter(err)
 		return Ack{}, err
 	case durable:
 		if err := j.w.SyncTo(a.Pos()); err != nil {
@@ -110,9 +111,6 @@ func (j *Journal) acknowledge(a writer.Ack, err error, durable bool) (Ack, error
 		}
 	case j.opt.Sync == SyncInterval:
 		j.dirty.Store(true)
-	}
-	if j.retainer != nil {
-		j.retainer.appendedTo(a.Position.Segment)
 	}
 	return Ack{a.Position, a.Seq}, nil
 }
@@ -153,21 +151,24 @@ func (j *Journal) syncEvery(interval time.Duration) {
 }
 
 // Prune removes whole segments that lie in front of before, oldest first; the
-// newest is never removed. Readers that are in them go on to their end, and a
-// handle of another process may read what it has open a little longer.
+// newest is never removed. Readers that are in them go on to their end, those that
+// come later get ErrPruned with the oldest position that is left, and a handle of
+// another process may read what it has open a little longer.
+//
+// What is removed is synced first, for what is durable is always a prefix of the
+// journal. If that fails, what is known to be on disk is removed nevertheless and the
+// error is returned. On a full disk Prune works like everywhere else; only a journal
+// that has to be recovered first, at the first opening after the machine went down,
+// needs the space of a segment header for that. Several processes may prune at a time.
 func (j *Journal) Prune(before Position) error {
 	if err := j.writable(); err != nil {
 		return err
 	}
-	_, err := j.prune(before.Segment)
-	return err
-}
-
-// prune removes the segments below n, and returns which.
-func (j *Journal) prune(n uint64) ([]uint64, error) {
-	removed, err := j.w.Prune(n)
+	j.durable.RLock() // Close waits
+	defer j.durable.RUnlock()
+	removed, err := j.w.Prune(before.Segment)
 	for _, n := range removed {
 		j.files.drop(n)
 	}
-	return removed, err
+	return j.closing(err)
 }

@@ -379,3 +379,43 @@ func ExampleJournal_Close() {
 	// Output:
 	// exit with 0
 }
+
+// A journal that keeps a week, at most 10 GiB of it, and whatever the consumer has not
+// come to yet, for as long as that takes.
+func ExampleRetention() {
+	dir, remove := exampleDir()
+	defer remove()
+
+	checkpoint := func() (journal.Position, error) {
+		return journal.Position{}, nil // where the consumer has saved that it goes on
+	}
+	j, err := journal.Open(dir, journal.Options{
+		Retention: journal.Retention{
+			MaxAge:   7 * 24 * time.Hour,
+			MaxBytes: 10 << 30,
+			Keep:     checkpoint,
+		},
+		OnRetention: func(removed []journal.SegmentInfo, err error) {
+			if err != nil {
+				log.Print(err)
+			}
+			for _, s := range removed {
+				log.Print("removed ", s.Name)
+			}
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer j.Close()
+
+	// By hand, whatever the handle does by itself.
+	removed, err := j.Retain(journal.Retention{MaxSegments: 100})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(removed), "segments removed")
+
+	// Output:
+	// 0 segments removed
+}

@@ -22,6 +22,7 @@ import (
 // microseconds to 2 milliseconds.
 func (j *Journal) Follow(ctx context.Context, from Position) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
+		defer j.readers.following()()
 		r := j.dir.NewReader(segment.ReaderOptions{From: from})
 		defer r.Close() // only read from
 		j.news.join(j)

@@ -26,7 +26,8 @@ type Journal struct {
 	keys keyIndex
 	news newsroom
 
-	retainer *retainer // nil: nothing is removed by itself
+	readers  readerCounters
+	retainer retainer
 
 	// durable is held for reading from an append to the end of its sync, so
 	// that Close waits for both.
@@ -52,21 +53,30 @@ func Open(dir string, opts Options) (*Journal, error) {
 		return nil, err
 	}
 	j := &Journal{opt: opts, closed: make(chan struct{})}
+	j.opt.OnDamage = j.readers.met(opts.OnDamage)
+	retains := opts.Retention.limits() && !opts.ReadOnly
+	wopts := opts.writer()
+	if retains {
+		j.retainer.wake = make(chan struct{}, 1)
+		wopts.Began = j.retainer.due
+	}
 	if opts.ReadOnly {
 		j.dir, err = openDir(dir)
-	} else if j.w, err = writer.Open(dir, opts.writer()); err == nil {
+	} else if j.w, err = writer.Open(dir, wopts); err == nil {
 		j.dir = j.w.Dir()
 	}
 	if err != nil {
 		return nil, err
 	}
 	j.files.open = j.openSegment
-	if j.w != nil && opts.Retention.limits() {
-		j.retainer = newRetainer(j)
-	}
 	if j.w != nil && opts.Sync == SyncInterval {
 		j.syncer.Add(1)
 		go j.syncEvery(opts.SyncInterval)
+	}
+	if retains {
+		j.retainer.due()
+		j.retainer.done.Add(1)
+		go j.retainAlways()
 	}
 	return j, nil
 }
@@ -100,7 +110,9 @@ func (j *Journal) WriterID() uint64 {
 
 // Close waits until the appends that are under way have ended, and closes the
 // handle. Under SyncInterval it syncs what was not synced yet, under SyncNone
-// it does not. Iterators of the handle end with ErrClosed. If records of this handle
+// it does not. It waits for a retention that is due (Options.Retention), and returns
+// the error of the last one if there is no Options.OnRetention. Iterators of the
+// handle end with ErrClosed. If records of this handle
 // were caught in a failed sync, which no call has told of, the error is
 // ErrOutcomeUnknown.
 func (j *Journal) Close() error {
@@ -109,10 +121,10 @@ func (j *Journal) Close() error {
 		j.ended.Store(true)
 		close(j.closed)
 		j.syncer.Wait()
-		rerr := j.retainer.close()
+		j.retainer.done.Wait()
 		j.durable.Lock()
 		defer j.durable.Unlock()
-		err = errors.Join(j.close(), rerr)
+		err = j.close()
 	})
 	return err
 }
@@ -123,7 +135,7 @@ func (j *Journal) close() error {
 		if j.opt.Sync == SyncInterval && j.dirty.Load() {
 			err = j.w.Sync()
 		}
-		err = errors.Join(j.takeBehind(), err)
+		err = errors.Join(j.takeBehind(), err, j.retainer.last)
 	}
 	j.news.close()
 	err = errors.Join(err, j.keys.close(), j.files.close())

@@ -69,16 +69,16 @@ func (x *keyIndex) close() error {
 }
 
 // size is the number of keys, and what they take in memory: the table, and the runs
-// that are there.
+// that are there. The caller holds mu.
 func (x *keyIndex) size() (keys, size int) {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
 	if x.table == nil {
 		return 0, 0
 	}
 	keys, size = x.table.Len()
 	for _, k := range x.runs {
-		k.mu.Lock()
+		if !k.mu.TryLock() {
+			continue // it is being read
+		}
 		if k.run != nil {
 			size += k.run.Size()
 		}

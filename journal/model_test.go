@@ -234,7 +234,7 @@ func (h *modelHandle) checkStats(t *rapid.T) {
 	if s.Records != h.records || s.Fragments != 0 || s.SyncFailures != 0 {
 		t.Fatalf("%+v after %d records", s, h.records)
 	}
-	s.Followers, s.IndexKeys, s.IndexBytes = 0, 0, 0
+	s.Followers, s.IndexKeys, s.IndexBytes, s.Damage = 0, 0, 0, journal.DamageStats{} // of readers
 	if s.Bytes < h.bytes || !h.writes && s != (journal.Stats{}) { // marks are bytes too
 		t.Fatalf("%+v after %d bytes, writing: %v", s, h.bytes, h.writes)
 	}
@@ -779,7 +779,7 @@ func (m *model) history(t *rapid.T, h *modelHandle) {
 func (m *model) retain(t *rapid.T, h *modelHandle) {
 	n := rapid.IntRange(1, 8).Draw(t, "segments")
 	needed := m.place(t)
-	_, err := h.j.Retain(journal.Retention{MaxSegments: n, Needed: func() journal.Position { return needed }})
+	_, err := h.j.Retain(journal.Retention{MaxSegments: n, Keep: func() (journal.Position, error) { return needed, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,14 +97,6 @@ type Options struct {
 	// which takes some 12 bytes a key beyond the key itself.
 	NoIndex bool
 
-	// Retention says what may be removed. It is applied by this handle when it is
-	// opened, and whenever it has appended to another segment than before, in the
-	// background. OnRetention, if it is set, is called with the segments that were
-	// removed each time some were, or with what kept them from being; it must not
-	// close the journal. Without it Close returns the last error.
-	Retention   Retention
-	OnRetention func(removed []uint64, err error)
-
 	// Mode is the permission of the files this handle makes, exactly; the
 	// directory gets search permission in addition. By default it is 0644 less
 	// the umask. Processes of several users that write one journal need a mode
@@ -122,6 +114,18 @@ type Options struct {
 	// Strict makes iterators stop at corruption with a CorruptionError. By
 	// default they go on behind it.
 	Strict bool
+
+	// Retention is what the journal keeps: everything by default. This handle
+	// applies it when it is opened, when it has begun a new segment, and when the
+	// system has refused an append, in a goroutine of its own: appends do not wait
+	// for it. Between two segments nothing is removed; see [Journal.Retain]. A
+	// read-only handle removes nothing.
+	Retention Retention
+	// OnRetention is called in that goroutine each time after Retention has removed
+	// something or failed. It must not close the journal. What has failed is tried
+	// again the next time. Without OnRetention the error of the last time is
+	// returned by Close; Stats counts all of them.
+	OnRetention func(removed []SegmentInfo, err error)
 
 	// Locked makes every append take a lock of its segment, which allows
 	// several writers on one host where the file system does not append
@@ -159,7 +163,7 @@ func (o Options) withDefaults() (Options, error) {
 	case o.Mode&^os.ModePerm != 0:
 		return o, fmt.Errorf("journal: Options.Mode is %v; want permission bits only", o.Mode)
 	}
-	return o, nil
+	return o, o.Retention.check()
 }
 
 // writer returns the options of the writing half.

@@ -2,194 +2,313 @@ package journal
 
 import (
 	"errors"
-	"io/fs"
-	"math"
+	"fmt"
+	"os"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/manypen/manypen/internal/segment"
 )
 
-// Retention says what a journal keeps. Whole segments are removed, oldest first and
-// never the newest, as soon as any of the limits gives them up. The zero Retention
-// keeps everything.
+// Retention says what a journal keeps. The zero value keeps everything. Of several
+// limits each one counts: what any of them gives up may go.
+//
+// Whole segments are removed, oldest first and never the newest, so what is left has
+// no gaps and may be a segment more than a limit allows. Nothing is removed that is
+// not on disk: what is to go is synced first. Readers, slow writers and other
+// processes that retain may be at work at any time; see [Journal.Prune].
 type Retention struct {
-	// MaxAge is how old a record may become. A segment goes when the newest record
-	// in it is older, which is told by when its successor was begun. One that seems
-	// to have been begun in the future, or behind a segment with a later time, says
-	// nothing: where a clock has jumped, records are kept longer, not shorter.
+	// MaxAge is how old a record may become at least; 0 is no limit. A segment goes
+	// when its newest record is older. As that was appended before the next segment
+	// was begun, the time in that one's header decides and no record is read.
+	//
+	// The clock of a machine may have been wrong, and then a segment is kept rather
+	// than removed: a time that lies in the future, or before that of an earlier
+	// segment, does not count, and neither does one that cannot be read because the
+	// header is damaged or another journal's. Then that of the next segment that has
+	// a credible one counts, so such a segment goes later than it might, in its turn.
+	// Against a clock that runs ahead when retention is applied nothing helps.
 	MaxAge time.Duration
-	// MaxBytes is how much all segments may take up together, and MaxSegments how
-	// many there may be. The newest counts.
-	MaxBytes    int64
+	// MaxBytes is the size of all segment files together, as they are listed, in
+	// bytes; 0 is no limit. The newest counts, and grows until the next is begun. One
+	// that recovery has closed counts up to its limit, though most of it may be a hole.
+	MaxBytes int64
+	// MaxSegments is their number; 0 is no limit.
 	MaxSegments int
-	// Needed returns the oldest position that is still needed, by a consumer that
-	// keeps its place for instance. Nothing at it or behind it is removed, whatever
-	// the limits say; if it is the only limit, everything in front of it is. The
-	// zero position keeps everything. It is called before each removal.
-	Needed func() Position
+	// Before is a position in front of which nothing is kept; the zero position is
+	// no limit.
+	Before Position
+
+	// Keep, if set, is asked each time for a position at and behind which nothing is
+	// removed, whatever the limits say: where a consumer has saved that it will go
+	// on. The zero position keeps everything. After an error nothing is removed, and
+	// the error is returned. With MaxSegments: 1 all goes that the consumer is done
+	// with. Keep binds this retention only: other processes must have the same.
+	//
+	// It is called with no lock held. It must neither close the journal nor wait for
+	// somebody who does; while Close waits for it the journal's methods return
+	// ErrClosed.
+	Keep func() (Position, error)
 }
 
-// limits reports whether anything may be removed at all.
-func (r *Retention) limits() bool {
-	return r.MaxAge > 0 || r.MaxBytes > 0 || r.MaxSegments > 0 || r.Needed != nil
+// check returns what is wrong with r.
+func (r Retention) check() error {
+	switch {
+	case r.MaxAge < 0:
+		return fmt.Errorf("journal: Retention.MaxAge is %v; want a positive duration, or 0 for no limit", r.MaxAge)
+	case r.MaxBytes < 0:
+		return fmt.Errorf("journal: Retention.MaxBytes is %d bytes; want a positive number, or 0 for no limit", r.MaxBytes)
+	case r.MaxSegments < 0:
+		return fmt.Errorf("journal: Retention.MaxSegments is %d; want a positive number, or 0 for no limit", r.MaxSegments)
+	}
+	return nil
 }
 
-// Retain applies r now, and returns the numbers of the segments that were removed.
-// What was not synced is synced before. It may run in several processes at once.
-func (j *Journal) Retain(r Retention) (removed []uint64, err error) {
+// limits reports whether there is any limit.
+func (r Retention) limits() bool {
+	return r.MaxAge > 0 || r.MaxBytes > 0 || r.MaxSegments > 0 || !r.Before.IsZero()
+}
+
+// held is the segments of a journal, oldest first, as far as retention looks at them.
+type held struct {
+	numbers []uint64
+	size    func(i int) int64 // bytes
+	created func(i int) int64 // Unix nanoseconds, 0 if that is not known
+}
+
+// goes returns how many of the segments may go: never the newest, nor what keep
+// holds. It asks for as few sizes and times as it needs.
+func (r Retention) goes(s held, keep *Position, now int64) int {
+	last := len(s.numbers) - 1
+	if last < 1 {
+		return 0
+	}
+	n := 0
+	if r.MaxSegments > 0 {
+		n = max(n, len(s.numbers)-r.MaxSegments)
+	}
+	if !r.Before.IsZero() {
+		n = max(n, s.before(r.Before))
+	}
+	if r.MaxBytes > 0 {
+		n = max(n, s.beyond(r.MaxBytes))
+	}
+	if r.MaxAge > 0 {
+		n = max(n, s.expired(now, int64(r.MaxAge)))
+	}
+	if keep != nil {
+		n = min(n, s.before(*keep))
+	}
+	return min(n, last)
+}
+
+// before counts the segments that lie in front of p.
+func (s held) before(p Position) int {
+	for i, n := range s.numbers {
+		if n >= p.Segment {
+			return i
+		}
+	}
+	return len(s.numbers)
+}
+
+// beyond counts the segments that have to go so that the others fit into limit bytes.
+// Counted from the newest, it does not matter how many others have removed meanwhile.
+func (s held) beyond(limit int64) int {
+	for i := len(s.numbers) - 1; i >= 0; i-- {
+		if limit -= s.size(i); limit < 0 {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// expired counts the segments that ended longer than age ago. A segment had ended when
+// any later one was begun; times are believed as far as they do not lie in the future
+// and do not go backwards.
+func (s held) expired(now, age int64) int {
+	n, latest := 0, int64(1)
+	for i := range s.numbers {
+		at := s.created(i)
+		if at < latest || at > now {
+			continue
+		}
+		if latest = at; i == 0 {
+			continue // what it says is when it began
+		}
+		if at >= now-age {
+			break // and so are those behind it
+		}
+		n = i
+	}
+	return n
+}
+
+// Retain removes the segments that r gives up, now, and returns which these were. With
+// an error it may have removed some. Any number of handles and processes may do so at
+// the same time: each segment is among what one of them returns.
+//
+// A handle does so by itself if Options.Retention is set. By hand it is for what
+// nobody appends to any more, and for another moment than the beginning of a segment.
+func (j *Journal) Retain(r Retention) (removed []SegmentInfo, err error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
 	if err := j.writable(); err != nil {
 		return nil, err
 	}
-	return j.retain(r)
-}
-
-func (j *Journal) retain(r Retention) ([]uint64, error) {
-	if !r.limits() {
-		return nil, nil
-	}
-	numbers, err := j.dir.List()
-	if err != nil {
-		return nil, j.closing(err)
-	}
-	kept := keeper{retention: r, numbers: numbers, now: time.Now(), size: j.dir.SizeOf, begun: j.begun}
-	if r.Needed != nil {
-		kept.needed = r.Needed()
-	}
-	first, err := kept.first()
-	if err != nil || len(numbers) == 0 || first <= numbers[0] {
-		return nil, j.closing(err)
-	}
-	removed, err := j.prune(first)
+	removed, err = j.retain(r)
 	return removed, j.closing(err)
 }
 
-// begun is when segment n was made, the zero time if that cannot be told.
-func (j *Journal) begun(n uint64) (time.Time, error) {
-	info, err := j.segmentInfo(n)
-	if errors.Is(err, ErrForeign) || errors.Is(err, fs.ErrNotExist) || err == nil && info.Created.UnixNano() == 0 {
-		return time.Time{}, nil
+// Removable returns the segments that Retain would remove now. It changes nothing and
+// works for a read-only handle too.
+func (j *Journal) Removable(r Retention) ([]SegmentInfo, error) {
+	if err := r.check(); err != nil {
+		return nil, err
 	}
-	return info.Created, err
+	if j.isClosed() {
+		return nil, ErrClosed
+	}
+	infos, err := j.removable(r)
+	return infos, j.closing(err)
 }
 
-// keeper finds out what a Retention keeps of the segments numbers.
-type keeper struct {
-	retention Retention
-	needed    Position
-	numbers   []uint64
-	now       time.Time
-	size      func(n uint64) (int64, error)
-	begun     func(n uint64) (time.Time, error)
+// retain is Retain, also while Close waits.
+func (j *Journal) retain(r Retention) (removed []SegmentInfo, err error) {
+	infos, err := j.removable(r)
+	if len(infos) == 0 {
+		return nil, err
+	}
+	j.durable.RLock() // Close waits
+	defer j.durable.RUnlock()
+	numbers, perr := j.w.Prune(infos[len(infos)-1].Number + 1)
+	gone := make(map[uint64]bool)
+	for _, n := range numbers {
+		gone[n] = true
+		j.files.drop(n)
+	}
+	for _, info := range infos {
+		if gone[info.Number] {
+			removed = append(removed, info)
+		}
+	}
+	return removed, errors.Join(err, perr)
 }
 
-// first returns the lowest number that is kept.
-func (k *keeper) first() (uint64, error) {
-	var sizes []int64
-	total := int64(0)
-	if k.retention.MaxBytes > 0 {
-		for _, n := range k.numbers {
-			size, err := k.size(n)
-			if err != nil {
-				return 0, err
-			}
-			sizes = append(sizes, size)
-			total += size
-		}
+// removable may return segments and an error: that some header could not be read,
+// which keeps no other segment from going.
+func (j *Journal) removable(r Retention) ([]SegmentInfo, error) {
+	if !r.limits() {
+		return nil, nil
 	}
-	for i, n := range k.numbers {
-		if i == len(k.numbers)-1 || k.retention.Needed != nil && n >= k.needed.Segment {
-			return n, nil
-		}
-		r := &k.retention
-		goes := r.MaxSegments > 0 && len(k.numbers)-i > r.MaxSegments || r.MaxBytes > 0 && total > r.MaxBytes
-		goes = goes || r.Needed != nil && r.MaxAge <= 0 && r.MaxBytes <= 0 && r.MaxSegments <= 0
-		if !goes && r.MaxAge > 0 {
-			var err error
-			if goes, err = k.old(i); err != nil {
-				return 0, err
-			}
-		}
-		if !goes {
-			return n, nil
-		}
-		if sizes != nil {
-			total -= sizes[i]
-		}
-	}
-	return math.MaxUint64, nil // there are none
-}
-
-// old reports whether everything in the i-th segment is older than MaxAge. The next
-// segment whose time can be told was begun after its last record.
-func (k *keeper) old(i int) (bool, error) {
-	own, err := k.begun(k.numbers[i])
-	if err != nil {
-		return false, err
-	}
-	for _, n := range k.numbers[i+1:] {
-		next, err := k.begun(n)
+	var keep *Position
+	if r.Keep != nil {
+		p, err := r.Keep()
 		if err != nil {
-			return false, err
+			return nil, err
 		}
-		if next.IsZero() {
-			continue
-		}
-		return !next.Before(own) && k.now.Sub(next) > k.retention.MaxAge, nil
+		keep = &p
 	}
-	return false, nil
+	numbers, err := j.dir.List()
+	if err != nil {
+		return nil, err
+	}
+	var failed error
+	n := r.goes(held{
+		numbers: numbers,
+		size: func(i int) int64 {
+			size, err := j.dir.SizeOf(numbers[i])
+			failed = errors.Join(failed, err)
+			return size
+		},
+		created: func(i int) int64 {
+			at, err := j.createdAt(numbers[i])
+			failed = errors.Join(failed, err)
+			return at
+		},
+	}, keep, time.Now().UnixNano())
+	infos := make([]SegmentInfo, 0, n)
+	for _, k := range numbers[:n] {
+		info, err := j.segmentInfo(k)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // another process has removed it
+		}
+		if err != nil { // it goes in its turn, whatever its header is
+			size, err := j.dir.SizeOf(k)
+			failed = errors.Join(failed, err)
+			info = SegmentInfo{Number: k, Name: segment.Name(k), Size: size}
+		}
+		info.Sealed = true
+		infos = append(infos, info)
+	}
+	return infos, failed
 }
 
-// retainer applies a handle's Retention in the background: an append must not wait
-// for the removal of files.
+// createdAt is when segment n was begun, 0 if its header does not say that.
+func (j *Journal) createdAt(n uint64) (int64, error) {
+	f, err := j.dir.Open(n, os.O_RDONLY)
+	switch {
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, ErrForeign), errors.Is(err, ErrVersion):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	}
+	defer f.Close() // only read from
+	return f.Created, nil
+}
+
+// retainer applies Options.Retention in a goroutine of its own, so that an append that
+// begins a segment does not pay for what is removed.
 type retainer struct {
-	j       *Journal
-	segment atomic.Uint64 // that was appended to last
-	wake    chan struct{}
-	done    chan struct{}
-	err     error // to be told by Close
+	wake     chan struct{} // has room for one: what is due is due once
+	done     sync.WaitGroup
+	failures atomic.Uint64
+	last     error // of the last time, if no callback was told. For the goroutine, and then for Close
 }
 
-func newRetainer(j *Journal) *retainer {
-	r := &retainer{j: j, wake: make(chan struct{}, 1), done: make(chan struct{})}
-	r.wake <- struct{}{}
-	go r.run()
-	return r
-}
-
-// appendedTo is called with the segment of each record.
-func (r *retainer) appendedTo(n uint64) {
-	if r.segment.Load() == n {
-		return
-	}
-	r.segment.Store(n)
+// due has retention applied soon. It never waits.
+func (r *retainer) due() {
 	select {
 	case r.wake <- struct{}{}:
-	default: // it is about to look
+	default:
 	}
 }
 
-func (r *retainer) run() {
-	defer close(r.done)
-	for {
+// retainAlways is the goroutine. What is due when the handle is closed is done before
+// Close returns: a program that ends right after it has begun a segment, again and
+// again, would retain for ever otherwise.
+func (j *Journal) retainAlways() {
+	defer j.retainer.done.Done()
+	for open := true; open; {
 		select {
-		case <-r.j.closed:
-			return
-		case <-r.wake:
+		case <-j.closed:
+			open = false
+			select {
+			case <-j.retainer.wake:
+			default:
+				return
+			}
+		case <-j.retainer.wake:
 		}
-		removed, err := r.j.retain(r.j.opt.Retention)
-		switch f := r.j.opt.OnRetention; {
-		case f != nil && (err != nil || len(removed) > 0):
-			f(removed, err)
-		case f == nil && err != nil:
-			r.err = err
+		removed, err := j.retain(j.opt.Retention)
+		if err != nil {
+			j.retainer.failures.Add(1)
+		}
+		if j.opt.OnRetention == nil {
+			j.retainer.last = err
+		} else if len(removed) > 0 || err != nil {
+			j.opt.OnRetention(removed, err)
 		}
 	}
 }
 
-// close waits for the goroutine, and returns what nobody was told.
-func (r *retainer) close() error {
-	if r == nil {
-		return nil
+// retainAfter has retention applied when an append has failed for a reason that more
+// space may remove: the next segment, which would bring it about, may not be begun.
+func (j *Journal) retainAfter(err error) {
+	var place *Error
+	if j.retainer.wake != nil && errors.As(err, &place) {
+		j.retainer.due()
 	}
-	<-r.done
-	return r.err
 }

@@ -1,120 +1,176 @@
 package journal
 
 import (
-	"errors"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 )
 
-// fakeSegments are segments that a keeper is asked about; a negative age is a time
-// that cannot be told.
-func keeperOf(r Retention, needed Position, sizes []int64, ages []time.Duration) *keeper {
-	now := time.Unix(1_000_000, 0)
-	k := &keeper{retention: r, needed: needed, now: now}
-	for i := range sizes {
-		k.numbers = append(k.numbers, uint64(i)+1)
-	}
-	k.size = func(n uint64) (int64, error) { return sizes[n-1], nil }
-	k.begun = func(n uint64) (time.Time, error) {
-		if ages[n-1] < 0 {
-			return time.Time{}, nil
-		}
-		return now.Add(-ages[n-1]), nil
-	}
-	return k
+// now is the time of the tables below, in hours: segment k was begun at hour at[k].
+const now = 1000
+
+// hours makes segments of 100 bytes, numbered from 5, that were begun at the given
+// hours; 0 is an unknown one.
+func hours(at ...int64) held {
+	return heldOf(at, func(int) int64 { return 100 })
 }
 
-func TestKeeper(t *testing.T) {
-	const h = time.Hour
-	sizes := []int64{10, 20, 30, 40, 50}
-	ages := []time.Duration{9 * h, 7 * h, 5 * h, 3 * h, 1 * h}
-	needed := func() Position { panic("the keeper has it already") }
-	for name, c := range map[string]struct {
-		r      Retention
-		needed Position
-		sizes  []int64
-		ages   []time.Duration
-		want   uint64
+func heldOf(at []int64, size func(i int) int64) held {
+	s := held{size: size, created: func(i int) int64 { return at[i] * int64(time.Hour) }}
+	for i := range at {
+		s.numbers = append(s.numbers, uint64(5+i))
+	}
+	return s
+}
+
+func TestRetention(t *testing.T) {
+	five := hours(900, 920, 940, 960, 980)
+	older := func(h int) Retention { return Retention{MaxAge: time.Duration(h) * time.Hour} }
+	at := func(n uint64) *Position { return &Position{Segment: n, Offset: 9999} }
+	for _, c := range []struct {
+		name string
+		r    Retention
+		s    held
+		keep *Position
+		want int
 	}{
-		"nothing too old":                {Retention{MaxAge: 8 * h}, Position{}, sizes, ages, 1},
-		"the second began 7 hours ago":   {Retention{MaxAge: 7*h - 1}, Position{}, sizes, ages, 2},
-		"all but the newest are old":     {Retention{MaxAge: 1}, Position{}, sizes, ages, 5},
-		"exactly as large":               {Retention{MaxBytes: 150}, Position{}, sizes, ages, 1},
-		"one byte too large":             {Retention{MaxBytes: 149}, Position{}, sizes, ages, 2},
-		"the newest is too large":        {Retention{MaxBytes: 1}, Position{}, sizes, ages, 5},
-		"number":                         {Retention{MaxSegments: 2}, Position{}, sizes, ages, 4},
-		"as many":                        {Retention{MaxSegments: 5}, Position{}, sizes, ages, 1},
-		"any limit gives up":             {Retention{MaxSegments: 4, MaxBytes: 125, MaxAge: 100 * h}, Position{}, sizes, ages, 3},
-		"needed only":                    {Retention{Needed: needed}, Position{Segment: 3, Offset: 9000}, sizes, ages, 3},
-		"needed is the zero position":    {Retention{Needed: needed}, Position{}, sizes, ages, 1},
-		"needed is ahead":                {Retention{Needed: needed}, Position{Segment: 30}, sizes, ages, 5},
-		"needed bounds the others":       {Retention{Needed: needed, MaxBytes: 1}, Position{Segment: 2}, sizes, ages, 2},
-		"needed alone gives nothing up":  {Retention{Needed: needed, MaxBytes: 149}, Position{Segment: 5}, sizes, ages, 2},
-		"one segment":                    {Retention{MaxBytes: 1, MaxAge: 1}, Position{}, sizes[:1], ages[:1], 1},
-		"a time is unknown":              {Retention{MaxAge: 4 * h}, Position{}, sizes, []time.Duration{9 * h, -1, 5 * h, 3 * h, 1 * h}, 3},
-		"unknown up to the newest":       {Retention{MaxAge: 4 * h}, Position{}, sizes, []time.Duration{9 * h, -1, -1, -1, -1}, 1},
-		"own time is unknown":            {Retention{MaxAge: 4 * h}, Position{}, sizes, []time.Duration{-1, 7 * h, 5 * h, 3 * h, 1 * h}, 3},
-		"begun before its predecessor":   {Retention{MaxAge: 4 * h}, Position{}, sizes, []time.Duration{5 * h, 9 * h, 9 * h, 9 * h, 1 * h}, 1},
-		"begun in the future":            {Retention{MaxAge: 4 * h}, Position{}, sizes, []time.Duration{9 * h, 8 * h, 0, 3 * h, 1 * h}, 2},
-		"a clock that was an hour ahead": {Retention{MaxAge: 1}, Position{}, sizes, []time.Duration{3 * h, 2 * h, 1 * h, 2 * h, 1 * h}, 3},
+		{"no limit", Retention{}, five, nil, 0},
+		{"nothing there", Retention{MaxSegments: 1}, hours(), nil, 0},
+		{"only the newest", Retention{MaxSegments: 1, MaxBytes: 1, MaxAge: 1, Before: *at(99)}, hours(900), nil, 0},
+
+		{"as many as allowed", Retention{MaxSegments: 5}, five, nil, 0},
+		{"one too many", Retention{MaxSegments: 4}, five, nil, 1},
+		{"all but one too many", Retention{MaxSegments: 1}, five, nil, 4},
+
+		{"all fits", Retention{MaxBytes: 500}, five, nil, 0},
+		{"a byte too much", Retention{MaxBytes: 499}, five, nil, 1},
+		{"room for two", Retention{MaxBytes: 299}, five, nil, 3},
+		{"nothing fits", Retention{MaxBytes: 1}, five, nil, 4},
+		{"the newest alone is too large", Retention{MaxBytes: 99}, five, nil, 4},
+
+		{"before the oldest", Retention{Before: *at(5)}, five, nil, 0},
+		{"before what has gone", Retention{Before: *at(2)}, five, nil, 0},
+		{"before the third", Retention{Before: *at(7)}, five, nil, 2},
+		{"before the end", Retention{Before: *at(1000)}, five, nil, 4},
+
+		{"all young", older(100), five, nil, 0},
+		{"the first ended as long ago as allowed", older(80), five, nil, 0},
+		{"the first is too old", older(79), five, nil, 1},
+		{"its successor has only begun then", older(60), five, nil, 1},
+		{"all but the newest", Retention{MaxAge: 1}, five, nil, 4},
+
+		{"a header is damaged: as old as the next one says", older(70), hours(900, 0, 940, 960), nil, 0},
+		{"and goes in its turn", older(50), hours(900, 0, 940, 960), nil, 2},
+		{"the oldest has none", older(50), hours(0, 920, 940, 960), nil, 2},
+		{"the newest has none", older(1), hours(900, 920, 0), nil, 1},
+		{"none has any", older(1), hours(0, 0, 0), nil, 0},
+		{"the clock was ahead for one", older(50), hours(900, 5000, 940, 960), nil, 2},
+		{"the newest is of the future", older(1), hours(900, 920, 5000), nil, 1},
+		{"all are of the future", older(1), hours(5000, 6000, 7000), nil, 0},
+		{"the clock was back for one", older(200), hours(900, 1, 940, 960), nil, 0},
+		{"and it goes with its predecessor", older(50), hours(900, 1, 940, 960), nil, 2},
+		{"back, and it stays back", older(1), hours(900, 1, 2, 3), nil, 0},
+		{"back, until it has come to where it was", older(50), hours(900, 880, 890, 910), nil, 3},
+		{"the first was ahead, a little", older(50), hours(930, 920, 925, 940, 960), nil, 3},
+		{"before 1970", older(1), hours(-900, -800, -700), nil, 0},
+
+		{"the strictest limit counts", Retention{MaxSegments: 4, MaxBytes: 299}, five, nil, 3},
+		{"in whichever order", Retention{MaxSegments: 2, MaxBytes: 499, MaxAge: 79 * time.Hour}, five, nil, 3},
+		{"a consumer holds everything", Retention{MaxSegments: 1}, five, &Position{}, 0},
+		{"a consumer holds the third", Retention{MaxSegments: 1, MaxBytes: 1, MaxAge: 1, Before: *at(9)}, five, at(7), 2},
+		{"a consumer is done", Retention{MaxSegments: 1}, five, at(9), 4},
+		{"a consumer is done with more than may go", Retention{MaxSegments: 4}, five, at(9), 1},
+		{"a consumer is behind what has gone", Retention{MaxSegments: 1}, five, at(3), 0},
 	} {
-		k := keeperOf(c.r, c.needed, c.sizes, c.ages)
-		if got, err := k.first(); err != nil || got != c.want {
-			t.Errorf("%s: keeps from %d on, %v; want %d", name, got, err, c.want)
+		if got := c.r.goes(c.s, c.keep, now*int64(time.Hour)); got != c.want {
+			t.Errorf("%s: %d segments go, want %d", c.name, got, c.want)
 		}
 	}
 }
 
-// Whatever the limits: what is removed some limit gives up, what is kept none does
-// or is needed, and the newest is kept.
-func TestKeeperProperties(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(1, 12).Draw(t, "segments")
-		sizes := rapid.SliceOfN(rapid.Int64Range(0, 100), n, n).Draw(t, "sizes")
-		ages := make([]time.Duration, n) // in order
-		for i := n - 1; i >= 0; i-- {
-			ages[i] = time.Duration(rapid.IntRange(0, 5).Draw(t, "step"))
-			if i < n-1 {
-				ages[i] += ages[i+1]
+// mayGo is the model: a segment goes if any limit gives it up, as long as those in
+// front of it have gone, and it is neither the newest nor held.
+func mayGo(r Retention, s held, keep *Position, now int64) int {
+	credible := func(j int) bool {
+		at := s.created(j)
+		for i := range j {
+			if other := s.created(i); other > at && other <= now {
+				return false // the clock went back since
 			}
+		}
+		return at > 0 && at <= now
+	}
+	gone := 0
+	for ; gone < len(s.numbers)-1; gone++ {
+		total, old := int64(0), false
+		for j := gone; j < len(s.numbers); j++ {
+			total += s.size(j)
+			old = old || j > gone && credible(j) && now-s.created(j) > int64(r.MaxAge)
+		}
+		given := r.MaxSegments > 0 && len(s.numbers)-gone > r.MaxSegments ||
+			r.MaxBytes > 0 && total > r.MaxBytes ||
+			r.MaxAge > 0 && old ||
+			!r.Before.IsZero() && s.numbers[gone] < r.Before.Segment
+		if !given || keep != nil && s.numbers[gone] >= keep.Segment {
+			break
+		}
+	}
+	return gone
+}
+
+func TestRetentionModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(0, 12).Draw(t, "segments")
+		var at, sizes []int64
+		hour := int64(900)
+		for range n {
+			hour += rapid.Int64Range(0, 12).Draw(t, "hours")
+			// Most clocks are right.
+			at = append(at, rapid.OneOf(rapid.Just(hour), rapid.Just(hour), rapid.Just(int64(0)), rapid.Int64Range(-10, 1100)).Draw(t, "begun"))
+			sizes = append(sizes, rapid.Int64Range(0, 200).Draw(t, "size"))
+		}
+		s := heldOf(at, func(i int) int64 { return sizes[i] })
+		for i := range s.numbers { // some may be missing
+			if rapid.IntRange(0, 9).Draw(t, "gap") == 0 {
+				for k := i; k < n; k++ {
+					s.numbers[k]++
+				}
+			}
+		}
+		position := func(name string) Position {
+			return Position{Segment: rapid.Uint64Range(0, 25).Draw(t, name)}
 		}
 		r := Retention{
-			MaxAge:      time.Duration(rapid.IntRange(0, 30).Draw(t, "age")),
-			MaxBytes:    rapid.Int64Range(0, 600).Draw(t, "bytes"),
-			MaxSegments: rapid.IntRange(0, 12).Draw(t, "number"),
+			MaxSegments: rapid.OneOf(rapid.Just(0), rapid.IntRange(1, 13)).Draw(t, "MaxSegments"),
+			MaxBytes:    rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Range(1, 1500)).Draw(t, "MaxBytes"),
+			MaxAge:      time.Duration(rapid.OneOf(rapid.Just(0), rapid.IntRange(1, 120)).Draw(t, "MaxAge")) * time.Hour,
+			Before:      position("Before"),
 		}
-		first, err := keeperOf(r, Position{}, sizes, ages).first()
-		if err != nil {
-			t.Fatal(err)
+		var keep *Position
+		if rapid.Bool().Draw(t, "held") {
+			p := position("Keep")
+			keep = &p
 		}
-		total := int64(0)
-		for _, s := range sizes {
-			total += s
-		}
-		for i := range n {
-			goes := i < n-1 && (r.MaxSegments > 0 && n-i > r.MaxSegments || r.MaxBytes > 0 && total > r.MaxBytes ||
-				r.MaxAge > 0 && ages[i+1] > r.MaxAge)
-			if removed := uint64(i+1) < first; removed != goes {
-				t.Fatalf("segment %d is removed: %v, want %v", i+1, removed, goes)
-			}
-			if !goes {
-				return
-			}
-			total -= sizes[i]
+		if got, want := r.goes(s, keep, now*int64(time.Hour)), mayGo(r, s, keep, now*int64(time.Hour)); got != want {
+			t.Errorf("%+v of %v, begun %v, sizes %v, keep %v: %d go, want %d", r, s.numbers, at, sizes, keep, got, want)
 		}
 	})
 }
 
-func TestKeeperErrors(t *testing.T) {
-	boom := errors.New("boom")
-	for _, r := range []Retention{{MaxAge: 1}, {MaxBytes: 1}} {
-		k := keeperOf(r, Position{}, []int64{10, 10}, []time.Duration{9, 8})
-		k.size = func(uint64) (int64, error) { return 0, boom }
-		k.begun = func(uint64) (time.Time, error) { return time.Time{}, boom }
-		if _, err := k.first(); !errors.Is(err, boom) {
-			t.Errorf("%+v: got %v, want %v", r, err, boom)
-		}
+// What is asked about a journal of many segments does not grow with it.
+func TestRetentionAsksLittle(t *testing.T) {
+	const segments = 10_000
+	asked := 0
+	s := held{
+		size:    func(int) int64 { asked++; return 100 },
+		created: func(i int) int64 { asked++; return 900*int64(time.Hour) + int64(i) },
+	}
+	for i := range segments {
+		s.numbers = append(s.numbers, uint64(1+i))
+	}
+	r := Retention{MaxAge: 500 * time.Hour, MaxBytes: 1000}
+	if got := r.goes(s, nil, now*int64(time.Hour)); got != segments-10 || asked > 20 {
+		t.Errorf("%d of %d go, after %d questions", got, segments, asked)
 	}
 }

@@ -90,6 +90,7 @@ func (w *Writer) append(h *record.Header, count int, key, value []byte, entries 
 		// A5. With n == 0 nothing is known about the size, and start is 0.
 		w.full = w.full || start+n >= cur.Limit
 		want := mark + h.Size()
+		w.count.wrote(n, mark, want, start < cur.Limit)
 		if n > mark { // of the record, which is judged by its own start (C13)
 			start, n, want = start+mark, n-mark, want-mark
 		}
@@ -100,14 +101,12 @@ func (w *Writer) append(h *record.Header, count int, key, value []byte, entries 
 			return Ack{}, cur.ErrorAt("append", start, err)
 		case err == nil && !void: // A4: wholly there, and it starts below the limit
 			w.seq += uint64(count)
-			w.count.bytes += uint64(n + mark)
-			if mark > 0 {
-				w.count.marks++
-			}
+			w.count.appended.Appends++
+			w.count.appended.Bytes += uint64(n + mark)
 			w.mark.since += n
 			return Ack{record.Position{Segment: cur.Number, Offset: start}, start + n, h.Seq}, nil
 		case void:
-			w.count.voids++
+			w.count.appended.Voids++
 			continue // whole or torn, nobody will read it: append it to the next segment
 		case n == 0 && torn != nil:
 			torn.Err = err
@@ -115,7 +114,7 @@ func (w *Writer) append(h *record.Header, count int, key, value []byte, entries 
 		case n == 0:
 			return Ack{}, cur.ErrorAt("append", cur.last, err)
 		}
-		w.count.fragments++
+		w.count.appended.Fragments++
 		if torn != nil {
 			return Ack{}, cur.dirError(tornAt, torn)
 		}

@@ -133,23 +133,13 @@ func (w *Writer) goodPage() (f pageFound, err error) {
 // need is what a writer wants to find again after it has left a page: its
 // records up to sequence last.
 type need struct {
-	parts []part // by segment, at least one
+	parts []part // oldest first, at least one
 	last  uint64
 	doubt doubt // what to say of them if they are not found
 }
 
-// part says that the records in a segment and behind it begin with sequence first.
+// part says that the records from sequence first on are in a segment or behind it.
 type part struct{ segment, first uint64 }
-
-// from is the first sequence in segment n or behind it.
-func (x *need) from(n uint64) uint64 {
-	for _, p := range x.parts {
-		if p.segment >= n {
-			return p.first
-		}
-	}
-	return x.last + 1
-}
 
 // unsynced returns what this writer has appended that its page does not know
 // to be synced, nil if there is nothing.
@@ -163,11 +153,11 @@ func (w *Writer) unsynced() *need {
 	}
 	n := &need{last: w.seq, doubt: d}
 	for _, p := range w.pins {
-		if p.Number >= d.from.FirstUnsynced() {
+		if p.Number >= d.from.FirstUnsynced() && p.first <= w.seq {
 			n.parts = append(n.parts, part{p.Number, p.first})
 		}
 	}
-	if len(n.parts) == 0 || n.parts[0].first > w.seq {
+	if len(n.parts) == 0 {
 		return nil
 	}
 	return n
@@ -177,19 +167,29 @@ func (w *Writer) unsynced() *need {
 // takes the place of S7, docs/decisions/0006). The new page says that all valid
 // bytes of the segments before its first one are on disk (I7), and those
 // segments can not change any more: a record that is found in them now was in
-// them then. What is not found is in doubt, and the next Sync says so once.
+// them then. What is not found is in doubt, and the next Sync says so once; but not what
+// retention has removed since, which nobody can read whatever became of it.
 func (w *Writer) confirm() {
 	n := w.need
 	w.need = nil
-	if n == nil || w.found(n) {
-		return
+	for oldest := uint64(0); n != nil; {
+		numbers, err := w.dir.List()
+		if err != nil || len(numbers) == 0 || numbers[0] == oldest {
+			w.doubt(n.doubt)
+			return
+		}
+		oldest = numbers[0] // should it be another one afterwards, look again
+		for len(n.parts) > 0 && n.parts[0].segment < oldest {
+			n.parts = n.parts[1:]
+		}
+		if len(n.parts) == 0 || w.found(n) {
+			return
+		}
 	}
-	w.doubt(n.doubt)
 }
 
-// found reports whether all records of n are in the journal, or were until they
-// were pruned: retention syncs what it removes. An error in reading them means
-// that they were not found.
+// found reports whether all records of n are in the journal. An error in
+// reading them means that they were not found.
 func (w *Writer) found(n *need) bool {
 	end, err := w.dir.End()
 	if err != nil {
@@ -201,13 +201,7 @@ func (w *Writer) found(n *need) bool {
 	defer r.Close() // only read from
 	next := n.parts[0].first
 	for ev := (record.Event{}); next <= n.last; {
-		err := r.Next(&ev)
-		var gone *segment.GoneError
-		if errors.As(err, &gone) && errors.Is(err, segment.ErrPruned) {
-			next = max(next, n.from(gone.Oldest.Segment))
-			continue
-		}
-		if err != nil {
+		if r.Next(&ev) != nil {
 			return false
 		}
 		if ev.Class != record.Whole || ev.Header.Writer != w.id || ev.Header.Kind == record.KindMark {

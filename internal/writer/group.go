@@ -18,8 +18,6 @@ type group struct {
 	mu   sync.Mutex
 	next *batch
 	last int // size of the last batch
-	// groups, members and largest are for Stats.
-	groups, members, largest uint64
 	// known is a position up to which all was on disk at some time, under some
 	// page. It spares those who wait a look at the page.
 	known atomic.Uint64
@@ -53,9 +51,6 @@ func (g *group) begin(b *batch) control.Pos {
 	if g.next == b {
 		g.next = nil
 		g.last = b.size
-		g.groups++
-		g.members += uint64(b.size)
-		g.largest = max(g.largest, uint64(b.size))
 	}
 	return b.want
 }

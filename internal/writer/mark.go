@@ -38,6 +38,7 @@ func (w *Writer) withMark(h *record.Header, vec [][]byte) ([][]byte, int64) {
 		return vec, 0
 	}
 	m.looked, m.since = h.Time, 0
+	w.publish()
 	syn := w.page.Syn()
 	if syn <= m.pos || !w.page.Believable() || syn.Segment() > w.cur.Number || w.cur.MaxRecord < record.MarkSize {
 		return vec, 0

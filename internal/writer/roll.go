@@ -106,7 +106,6 @@ func (w *Writer) roll() error {
 		return err
 	}
 	if !w.stale {
-		w.count.rolls++
 		w.startSync(control.At(n, control.End)) // R3, last sentence
 	}
 	return nil
@@ -170,7 +169,18 @@ func (w *Writer) link(h segment.Header) error {
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
+	if err == nil {
+		w.began()
+	}
 	return err
+}
+
+// began is called when this handle has made a segment. The caller holds mu.
+func (w *Writer) began() {
+	w.count.appended.Begun++
+	if w.opt.Began != nil {
+		w.opt.Began()
+	}
 }
 
 // moveTo is R7: it makes n the current segment, or a higher one if retention
@@ -184,19 +194,26 @@ func (w *Writer) moveTo(n uint64) error {
 
 // moveToLocked is moveTo with syncMu held too.
 func (w *Writer) moveToLocked(n uint64) error {
-	n, err := w.locate(n)
-	if err != nil {
-		return err
-	}
-	opened, err := w.openPins(n)
-	if err != nil {
-		return err
-	}
-	w.at("R7")
-	// The sample comes after the opening, never before (C16), and every
-	// descriptor has its own (C45).
-	for _, p := range opened {
-		p.sample = w.page.Sample()
+	for {
+		var err error
+		if n, err = w.locate(n); err != nil {
+			return err
+		}
+		w.at("R7 located")
+		opened, err := w.openPins(n)
+		w.at("R7")
+		// The sample comes after the opening, never before (C16), and every
+		// descriptor has its own (C45), also if another one cannot be opened.
+		for _, p := range opened {
+			p.sample = w.page.Sample()
+		}
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		// Retention has removed n since it was located, so there is a higher one.
 	}
 	// Only then may the page be found in its place: a writer that used n under
 	// a page that others have left could miss an error they are told (C22, I10).
@@ -218,6 +235,11 @@ func (w *Writer) moveToLocked(n uint64) error {
 		w.page.RaiseActive(n)
 	}
 	w.cur = w.pins[len(w.pins)-1]
+	if w.page.Believable() {
+		// A handle that neither begins segments nor syncs would keep all it was ever
+		// in open, and the space of those that are removed with it.
+		w.unpin()
+	}
 	size, err := w.cur.Size()
 	w.full = size >= w.cur.Limit
 	return w.cur.ErrorAt("open", 0, err)

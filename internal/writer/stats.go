@@ -1,49 +1,110 @@
 package writer
 
-import "sync/atomic"
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
-// Stats counts what a handle has done since it was opened.
+// Stats counts what a handle has done since it was opened. journal.Stats says what
+// each of them means.
 type Stats struct {
-	// Records is the number of records that were appended, each entry of a
-	// batch counted; Bytes is what they take up in the journal.
-	Records, Bytes uint64
-	// Fragments is the number of writes that the system cut short, and Voids of
-	// those that came too late for their segment and were repeated in the next.
-	Fragments, Voids uint64
-	// Rolls is the number of times the handle went on to another segment, Pruned how
-	// many segments it has removed, and Marks how many durability marks it has
-	// appended.
-	Rolls, Pruned, Marks uint64
-	// Syncs is the number of times the handle had the disk written to
-	// (fdatasync), and SyncFailures how many of these failed. SyncsShared is the
-	// number of times it wanted to and found that somebody, maybe another
-	// process, had done it already.
+	Appended
 	Syncs, SyncFailures, SyncsShared uint64
-	// Groups is the number of groups of this handle's goroutines that waited for one
-	// sync together, GroupMembers how many goroutines they were, and LargestGroup
-	// the most in one.
-	Groups, GroupMembers, LargestGroup uint64
+	SyncTime, SyncMax                time.Duration
+	Groups, Grouped, GroupMax        uint64
+	GroupSizes                       [GroupBuckets]uint64
+	Pruned                           uint64
 }
 
-// counters are what Stats is made of. Those of appends change with mu held: an
-// atomic addition would cost a hundredth of an append.
+// Appended is what appends count.
+type Appended struct {
+	Records, Appends, Bytes       uint64
+	ShortWrites, Fragments, Voids uint64
+	Marks, Begun                  uint64
+}
+
+// GroupBuckets is how many sizes of groups are told apart: 1, 2, up to 4, up to 8 ...
+// and more than 64.
+const GroupBuckets = 8
+
+// counters are what Stats is made of. appended changes with Writer.mu held: atomic
+// additions would cost some hundredths of an append. So that Stats need not wait for
+// an append that is under way, a copy of it is made where an append has to look
+// around anyway (withMark), and by Stats itself when it finds mu free. The copy is at
+// most 64 KiB or 100 ms of appending old, and never goes backwards, for it is made
+// with mu held.
 type counters struct {
-	bytes, fragments, voids, rolls, marks uint64
-	syncs, failures, shared, pruned       atomic.Uint64
+	appended Appended
+
+	copyMu sync.Mutex // held for a copy only
+	copied Appended
+
+	syncs, failures, shared   atomic.Uint64
+	syncTime, syncMax         atomic.Int64 // nanoseconds; syncMax changes with syncMu held
+	groups, grouped, groupMax atomic.Uint64
+	groupSizes                [GroupBuckets]atomic.Uint64
+	pruned                    atomic.Uint64
 }
 
-// Stats may be called at any time, and after Close. It waits for an append that
-// is under way.
+// publish makes the copy that Stats reads. The caller holds mu.
+func (w *Writer) publish() {
+	c := &w.count
+	c.appended.Records = w.seq
+	c.copyMu.Lock()
+	c.copied = c.appended
+	c.copyMu.Unlock()
+}
+
+// Stats may be called at any time, and after Close. It waits for nothing.
 func (w *Writer) Stats() Stats {
-	w.lock(&w.mu)
-	defer w.mu.Unlock()
-	c, g := &w.count, &w.group
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return Stats{
-		Records: w.seq, Bytes: c.bytes, Fragments: c.fragments, Voids: c.voids,
-		Rolls: c.rolls, Pruned: c.pruned.Load(), Marks: c.marks,
+	if w.mu.TryLock() {
+		w.publish()
+		w.mu.Unlock()
+	}
+	c := &w.count
+	s := Stats{
 		Syncs: c.syncs.Load(), SyncFailures: c.failures.Load(), SyncsShared: c.shared.Load(),
-		Groups: g.groups, GroupMembers: g.members, LargestGroup: g.largest,
+		SyncTime: time.Duration(c.syncTime.Load()), SyncMax: time.Duration(c.syncMax.Load()),
+		Groups: c.groups.Load(), Grouped: c.grouped.Load(), GroupMax: c.groupMax.Load(),
+		Pruned: c.pruned.Load(),
+	}
+	for i := range s.GroupSizes {
+		s.GroupSizes[i] = c.groupSizes[i].Load()
+	}
+	c.copyMu.Lock()
+	defer c.copyMu.Unlock()
+	s.Appended = c.copied
+	return s
+}
+
+// synced counts a call of fdatasync. The caller holds syncMu.
+func (c *counters) synced(d time.Duration, err error) {
+	c.syncs.Add(1)
+	c.syncTime.Add(int64(d))
+	c.syncMax.Store(max(c.syncMax.Load(), int64(d)))
+	if err != nil {
+		c.failures.Add(1)
+	}
+}
+
+// group counts a batch of n callers that a sync was for. The caller holds syncMu.
+func (c *counters) group(n int) {
+	c.groups.Add(1)
+	c.grouped.Add(uint64(n))
+	c.groupMax.Store(max(c.groupMax.Load(), uint64(n)))
+	c.groupSizes[min(bits.Len(uint(n-1)), GroupBuckets-1)].Add(1)
+}
+
+// wrote counts a write: n of want bytes got into the file, the first mark of them
+// are a durability mark's. valid is whether what begins there is in the journal. The
+// caller holds mu.
+func (c *counters) wrote(n, mark, want int64, valid bool) {
+	if n > 0 && n < want {
+		c.appended.ShortWrites++
+	}
+	if valid && mark > 0 && n >= mark {
+		c.appended.Marks++
 	}
 }

@@ -41,29 +41,8 @@ func (w *Writer) Sync() error {
 func (w *Writer) present() (control.Pos, error) {
 	w.lock(&w.mu)
 	defer w.mu.Unlock()
-	if err := w.beAttached(); err != nil {
+	if err := w.catchUp(); err != nil {
 		return 0, err
-	}
-	// Others may have left this page and gone on under another one, of which this one
-	// knows nothing; it was out of its place before they did.
-	linked, err := w.page.Linked()
-	if err != nil {
-		return 0, &segment.Error{Op: "stat", Path: w.dir.Path, Err: err}
-	}
-	if !linked {
-		w.stale = true
-		if err := w.beAttached(); err != nil {
-			return 0, err
-		}
-	}
-	// Or they may be in a later segment, which nobody uses before it is active.
-	for w.page.Active() > w.cur.Number {
-		if err := w.follow(); err != nil {
-			return 0, err
-		}
-		if err := w.beAttached(); err != nil {
-			return 0, err
-		}
 	}
 	if w.untold {
 		w.untold = false
@@ -71,6 +50,36 @@ func (w *Writer) present() (control.Pos, error) {
 	}
 	size, err := w.cur.Size()
 	return control.At(w.cur.Number, size), w.cur.ErrorAt("sync", 0, err)
+}
+
+// catchUp brings this handle to the page and the segment that are in use now. The
+// caller holds mu.
+func (w *Writer) catchUp() error {
+	if err := w.beAttached(); err != nil {
+		return err
+	}
+	// Others may have left this page and gone on under another one, of which this one
+	// knows nothing; it was out of its place before they did.
+	linked, err := w.page.Linked()
+	if err != nil {
+		return &segment.Error{Op: "stat", Path: w.dir.Path, Err: err}
+	}
+	if !linked {
+		w.stale = true
+		if err := w.beAttached(); err != nil {
+			return err
+		}
+	}
+	// Or they may be in a later segment, which nobody uses before it is active.
+	for w.page.Active() > w.cur.Number {
+		if err := w.follow(); err != nil {
+			return err
+		}
+		if err := w.beAttached(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // beAttached attaches to a new page if the old one has to be left. The caller
@@ -202,7 +211,12 @@ func (w *Writer) lead(b *batch, pos control.Pos) (page *control.Page, err error)
 			}
 			w.pace.gather(page)
 		}
-		if err = w.syncLocked(page, w.group.begin(b)); err != nil && page.Believable() && page.Syn() >= pos {
+		before := w.count.syncs.Load()
+		err = w.syncLocked(page, w.group.begin(b))
+		if w.count.syncs.Load() > before {
+			w.count.group(b.size) // nobody joins it any more
+		}
+		if err != nil && page.Believable() && page.Syn() >= pos {
 			err = nil // what failed lies behind it, and is told to who asks for that
 		}
 		w.at("S6")
@@ -325,13 +339,13 @@ func (w *Writer) syncSegment(page *control.Page, p *pin, whole bool) error {
 	if whole {
 		end = control.End
 	}
-	w.count.syncs.Add(1)
 	w.pace.tick()
 	begin := time.Now()
 	err = w.sys.syncData(p.F)
-	w.pace.took(time.Since(begin))
+	took := time.Since(begin)
+	w.pace.took(took)
+	w.count.synced(took, err)
 	if err != nil {
-		w.count.failures.Add(1)
 		// S5. Published before anybody is told, and never tried again: the
 		// kernel has marked the pages clean, a second call would lie.
 		w.at("S5")
@@ -357,8 +371,15 @@ func (w *Writer) unpin() {
 }
 
 // Synced reports whether everything below pos is known to be durable.
-func (w *Writer) Synced(pos control.Pos) bool {
+func (w *Writer) Synced(pos control.Pos) bool { return w.synced() >= pos }
+
+// synced is the position below which everything is known to be durable, 0 if nothing
+// is known.
+func (w *Writer) synced() control.Pos {
 	w.lock(&w.syncMu)
 	defer w.syncMu.Unlock()
-	return w.page != nil && w.page.Believable() && w.page.Syn() >= pos
+	if w.page == nil || !w.page.Believable() {
+		return 0
+	}
+	return w.page.Syn()
 }

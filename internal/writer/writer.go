@@ -35,7 +35,7 @@ var (
 	ErrClosed = errors.New("journal is closed")
 )
 
-// Options configures a Writer; every field must be set, but Locked.
+// Options configures a Writer; every field must be set, but Locked, Prefix and Began.
 type Options struct {
 	Limits segment.Limits // of the segments this writer makes
 	Perm   os.FileMode    // of files it makes
@@ -44,6 +44,9 @@ type Options struct {
 	Prefix bool           // recovery keeps what is in front of the first loss
 	// Timeout bounds every wait for a lock.
 	Timeout time.Duration
+	// Began, if set, is called when this handle has made a segment, under its
+	// locks: it must neither wait nor use the writer.
+	Began func()
 }
 
 // ahead is how many segments may be in use behind one that is not synced (b in

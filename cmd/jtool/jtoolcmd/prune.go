@@ -10,13 +10,6 @@ import (
 	"github.com/manypen/manypen/journal"
 )
 
-// retention says which segments prune drops; one of the first three is set.
-type retention struct {
-	before  *journal.Position
-	older   *time.Duration
-	maxSize *size
-}
-
 func (t *tool) pruneCmd() *cobra.Command {
 	var before, older string
 	var maxSize size
@@ -28,10 +21,12 @@ func (t *tool) pruneCmd() *cobra.Command {
 		Long: `prune removes whole segments: those that lie in front of a position, those whose
 successor was begun longer ago than a duration (so that all their records are
 older), or as many as the size of the rest demands. The newest is never removed.
-It prints what it removes.`,
+A time that cannot be true, because it lies in the future or before that of an
+earlier segment, does not count, and neither does one that cannot be read. It
+prints what it removes.`,
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			keep, err := parseRetention(cmd, before, older, maxSize)
+			limit, err := parseRetention(cmd, before, older, maxSize)
 			if err == nil {
 				err = checkTimeout(timeout)
 			}
@@ -42,11 +37,10 @@ It prints what it removes.`,
 			if err != nil {
 				return err // a writer would make a journal where there is none
 			}
-			segments, err := j.Segments()
+			drop, err := j.Removable(limit)
 			if err = errors.Join(err, j.Close()); err != nil {
 				return err
 			}
-			drop := pruned(segments, keep, time.Now())
 			if len(drop) > 0 && !dryRun {
 				if err := pruneBefore(args[0], drop[len(drop)-1].Number+1, timeout); err != nil {
 					return err
@@ -65,33 +59,32 @@ It prints what it removes.`,
 }
 
 // parseRetention goes by which flags are given, not by their values: an empty
-// one, as of a variable that is not set, must not mean another one.
-func parseRetention(cmd *cobra.Command, before, older string, maxSize size) (keep retention, err error) {
+// one, as of a variable that is not set, must not mean another one. In a Retention
+// 0 means no limit, on the command line nothing: the least there is stands for it.
+func parseRetention(cmd *cobra.Command, before, older string, maxSize size) (r journal.Retention, err error) {
 	given := 0
 	if cmd.Flags().Changed("before") {
 		given++
-		p, err := journal.ParsePosition(before)
-		if err != nil {
-			return keep, usagef("--before: %v", err)
+		if r.Before, err = journal.ParsePosition(before); err != nil {
+			return r, usagef("--before: %v", err)
 		}
-		keep.before = &p
 	}
 	if cmd.Flags().Changed("older") {
 		given++
 		d, err := parseAge(older)
 		if err != nil {
-			return keep, usagef("--older: %v", err)
+			return r, usagef("--older: %v", err)
 		}
-		keep.older = &d
+		r.MaxAge = max(d, 1)
 	}
 	if cmd.Flags().Changed("max-size") {
 		given++
-		keep.maxSize = &maxSize
+		r.MaxBytes = max(int64(maxSize), 1)
 	}
 	if given != 1 {
-		return keep, usagef("prune needs exactly one of --before, --older and --max-size")
+		return r, usagef("prune needs exactly one of --before, --older and --max-size")
 	}
-	return keep, nil
+	return r, nil
 }
 
 func pruneBefore(dir string, n uint64, timeout time.Duration) error {
@@ -115,31 +108,6 @@ func (t *tool) printPruned(drop []journal.SegmentInfo, dryRun bool) error {
 		if _, err := t.out.Write(line); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// pruned returns the segments to drop. An open one never is.
-func pruned(all []journal.SegmentInfo, keep retention, now time.Time) []journal.SegmentInfo {
-	var total int64
-	for _, s := range all {
-		total += s.Size
-	}
-	for k, s := range all {
-		drop := false
-		switch {
-		case !s.Sealed || k == len(all)-1:
-		case keep.before != nil:
-			drop = s.Number < keep.before.Segment
-		case keep.older != nil:
-			drop = all[k+1].Created.Before(now.Add(-*keep.older))
-		case keep.maxSize != nil:
-			drop = total > int64(*keep.maxSize)
-		}
-		if !drop {
-			return all[:k]
-		}
-		total -= s.Size
 	}
 	return nil
 }

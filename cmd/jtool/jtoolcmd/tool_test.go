@@ -158,47 +158,28 @@ func TestKeepCursor(t *testing.T) {
 	}
 }
 
-func TestPruned(t *testing.T) {
-	now := time.Unix(1700000000, 0)
-	var all []journal.SegmentInfo
-	for k := range 5 {
-		all = append(all, journal.SegmentInfo{
-			Number: uint64(k + 3), Size: 100, Sealed: k < 4, Created: now.Add(time.Duration(k-5) * time.Hour),
-		})
-	}
-	before := func(n uint64) retention { return retention{before: &journal.Position{Segment: n, Offset: 8192}} }
-	older := func(d time.Duration) retention { return retention{older: &d} }
-	under := func(n size) retention { return retention{maxSize: &n} }
+// What the flags of prune mean. TestRetention of package journal says what goes.
+func TestParseRetention(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		keep retention
-		want int
+		args []string
+		want journal.Retention
 	}{
-		{"nothing said", retention{}, 0},
-		{"before the oldest", before(3), 0},
-		{"before an older one", before(1), 0},
-		{"before the third", before(5), 2},
-		{"before the newest", before(7), 4},
-		{"before one that is not there yet", before(100), 4},
-		{"older than all", older(5 * time.Hour), 0},
-		{"the second is begun then, not longer ago", older(4 * time.Hour), 0},
-		{"the first ends", older(4*time.Hour - 1), 1},
-		{"older than two", older(150 * time.Minute), 2},
-		{"older than nothing", older(0), 4},
-		{"all fits", under(500), 0},
-		{"one too many", under(499), 1},
-		{"two too many", under(300), 2},
-		{"nothing fits", under(0), 4},
+		{[]string{"--before", "5:8192"}, journal.Retention{Before: journal.Position{Segment: 5, Offset: 8192}}},
+		{[]string{"--before", "0:0"}, journal.Retention{}},
+		{[]string{"--older", "2d"}, journal.Retention{MaxAge: 48 * time.Hour}},
+		{[]string{"--older", "0s"}, journal.Retention{MaxAge: 1}},
+		{[]string{"--max-size", "2KiB"}, journal.Retention{MaxBytes: 2048}},
+		{[]string{"--max-size", "0"}, journal.Retention{MaxBytes: 1}},
 	} {
-		if got := pruned(all, c.keep, now); len(got) != c.want || c.want > 0 && got[0].Number != 3 {
-			t.Errorf("%s: %d segments are dropped, want %d", c.name, len(got), c.want)
+		cmd := new(tool).pruneCmd()
+		if err := cmd.ParseFlags(c.args); err != nil {
+			t.Fatal(err)
 		}
-		if got := pruned(all[4:], c.keep, now); len(got) != 0 {
-			t.Errorf("%s: the newest is dropped", c.name)
+		f := cmd.Flags()
+		got, err := parseRetention(cmd, f.Lookup("before").Value.String(), f.Lookup("older").Value.String(), *f.Lookup("max-size").Value.(*size))
+		if err != nil || got.Before != c.want.Before || got.MaxAge != c.want.MaxAge || got.MaxBytes != c.want.MaxBytes {
+			t.Errorf("%q: %+v, %v; want %+v", c.args, got, err, c.want)
 		}
-	}
-	if got := pruned(nil, under(0), now); len(got) != 0 {
-		t.Errorf("of nothing %v is dropped", got)
 	}
 }
 
