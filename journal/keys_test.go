@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/manypen/manypen/journal"
 )
@@ -72,6 +73,25 @@ func TestSidecars(t *testing.T) {
 		t.Errorf("without sidecars %s, making them %s, with them %s", read, made, used)
 	}
 	j := open(t, dir, journal.Options{})
+	infos, err := j.Segments()
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := uint64(0)
+	for i, info := range infos {
+		if (info.Content != nil) != info.Sealed {
+			t.Errorf("segment %d of %d, sealed %v: %+v", i, len(infos), info.Sealed, info.Content)
+		}
+		if c := info.Content; c != nil {
+			records += c.Records
+			if c.Newest.Before(c.Oldest) || c.Oldest.Before(info.Created.Add(-time.Minute)) {
+				t.Errorf("segment %d: %+v", info.Number, c)
+			}
+		}
+	}
+	if newest := infos[len(infos)-1].Number; records < 900 || records >= 1000 {
+		t.Errorf("%d records in front of segment %d", records, newest)
+	}
 	removed, err := j.Retain(journal.Retention{MaxSegments: 5})
 	if err != nil {
 		t.Fatal(err)

@@ -235,7 +235,7 @@ func (h *modelHandle) checkStats(t *rapid.T) {
 		t.Fatalf("%+v after %d records", s, h.records)
 	}
 	s.Followers, s.IndexKeys, s.IndexBytes, s.Damage = 0, 0, 0, journal.DamageStats{} // of readers
-	if s.Bytes < h.bytes || !h.writes && s != (journal.Stats{}) { // marks are bytes too
+	if s.Bytes < h.bytes || !h.writes && s != (journal.Stats{}) {                     // marks are bytes too
 		t.Fatalf("%+v after %d bytes, writing: %v", s, h.bytes, h.writes)
 	}
 }

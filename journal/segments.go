@@ -17,6 +17,14 @@ type SegmentInfo struct {
 	Created time.Time
 	// Sealed says that no record can be added any more: there is a later one.
 	Sealed bool
+	// Content is what its sidecar says is in it, nil if it has none.
+	Content *SegmentContent
+}
+
+// SegmentContent counts the records of a segment, those in batches one by one.
+type SegmentContent struct {
+	Records, Deletes uint64
+	Oldest, Newest   time.Time // of its records, in the order of time
 }
 
 // FirstPosition is where the records of segment n begin.
@@ -36,7 +44,7 @@ func (j *Journal) SegmentRange() (oldest, newest uint64, err error) {
 }
 
 // Segments lists the segments of the journal, oldest first. It reads their
-// headers only. One that is removed meanwhile is left out.
+// headers only, and those of their sidecars. One that is removed meanwhile is left out.
 func (j *Journal) Segments() ([]SegmentInfo, error) {
 	if j.isClosed() {
 		return nil, ErrClosed
@@ -67,10 +75,15 @@ func (j *Journal) segmentInfo(n uint64) (SegmentInfo, error) {
 	}
 	defer f.Close() // only read from
 	size, err := f.Size()
-	return SegmentInfo{
+	info := SegmentInfo{
 		Number: n, Name: segment.Name(n), Size: size, Limit: f.Limit,
 		Created: time.Unix(0, f.Created),
-	}, err
+	}
+	// One that cannot be used is as good as none.
+	if s, serr := j.dir.SidecarInfo(n); serr == nil && s.Oldest <= s.Newest {
+		info.Content = &SegmentContent{s.Records, s.Deletes, time.Unix(0, s.Oldest), time.Unix(0, s.Newest)}
+	}
+	return info, err
 }
 
 // FormatVersion is the version of the format that this program writes, and the
