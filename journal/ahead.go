@@ -23,6 +23,12 @@ const (
 	verifyBlock = 256 << 10
 )
 
+// sized is a segment and its size.
+type sized struct {
+	n    uint64
+	size int64
+}
+
 // chunk is what of segment n one goroutine reads at a time: what begins in [lo, hi).
 type chunk struct {
 	n      uint64
@@ -59,18 +65,20 @@ func (v *verifier) readAhead(ctx context.Context) *aheadReader {
 	a.wg.Go(func() {
 		defer close(a.parts)
 		defer close(work)
-		for _, c := range v.chunks {
-			p := &part{chunk: c, from: -1, done: make(chan struct{})}
-			select {
-			case a.parts <- p:
-			case <-ctx.Done():
-				return
-			}
-			select {
-			case work <- p:
-			case <-ctx.Done():
-				close(p.done)
-				return
+		for _, s := range v.segments {
+			for lo := int64(segment.HeaderSize); lo < s.size && v.chunk > 0; lo += v.chunk {
+				p := &part{chunk: chunk{s.n, lo, min(lo+v.chunk, s.size), s.size}, from: -1, done: make(chan struct{})}
+				select {
+				case a.parts <- p:
+				case <-ctx.Done():
+					return
+				}
+				select {
+				case work <- p:
+				case <-ctx.Done():
+					close(p.done)
+					return
+				}
 			}
 		}
 	})

@@ -32,9 +32,8 @@ func (j *Journal) load(met *[]Damage) error {
 	}
 	if j.w != nil && len(numbers) > 0 {
 		// What is left of segments that somebody has pruned and not tidied up after.
-		if err := j.dir.OrphanSidecars(numbers[0]); err != nil {
-			return err
-		}
+		// It is only in the way: who asks for a record need not fail because of it.
+		_ = j.dir.OrphanSidecars(numbers[0])
 	}
 	boot, err := host.BootID()
 	if err != nil {
