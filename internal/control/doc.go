@@ -12,6 +12,9 @@
 //	ok      the number of the last fdatasync that is known to have succeeded
 //	bad     not zero once one has failed, for good
 //
+// Beside them are hints for those who wait: for the sync lock (gather.go) and for
+// records (news.go).
+//
 // Who writes what, and why a stale read harms nobody, stands at each accessor.
 // Where writers share no memory a private page takes its place (NewPrivate).
 package control

@@ -77,6 +77,15 @@ func play(role string) error {
 				}
 			}
 			fmt.Println("awake")
+		case "listen": // say so, and sleep until there is news
+			seen := p.Listen()
+			fmt.Println("listening")
+			for told := false; !told; {
+				if told, err = p.AwaitNews(seen, time.Hour); err != nil {
+					return err
+				}
+			}
+			fmt.Println("news")
 		case "begin":
 			fmt.Println(p.Begin())
 		case "failed":

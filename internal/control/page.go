@@ -240,13 +240,18 @@ func (p *Page) guard(f func()) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if e := recover(); e != nil {
-			if _, fault := e.(interface{ Addr() uintptr }); !fault {
-				panic(e)
-			}
-			p.lost.Store(true)
+			p.fault(e)
 		}
 	}()
 	f()
+}
+
+// fault gives the page up if e, which was recovered, is a fault.
+func (p *Page) fault(e any) {
+	if _, fault := e.(interface{ Addr() uintptr }); !fault {
+		panic(e)
+	}
+	p.lost.Store(true)
 }
 
 func (p *Page) word(off int) *atomic.Uint64 {

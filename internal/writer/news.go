@@ -1,6 +1,7 @@
 package writer
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -11,8 +12,7 @@ import (
 // it: a fragment or a new segment may be what they wait for. The caller holds mu.
 func (w *Writer) tell() {
 	if w.page != nil {
-		// Who is not woken looks by himself after a while (see AwaitNews).
-		_ = w.page.Tell()
+		w.page.Tell()
 	}
 }
 
@@ -23,7 +23,7 @@ type News struct {
 	w    *Writer
 	mu   sync.RWMutex // for writing only by the goroutine that calls Wait
 	page *control.Page
-	seen uint32
+	seen uint32 // the news that the last Wait has told of, or earlier ones
 }
 
 // News returns where to wait, or false if the handle shares nothing with others. It
@@ -41,7 +41,7 @@ func (n *News) Arm() {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	if n.page != nil {
-		n.page.Arm()
+		n.page.Listen()
 	}
 }
 
@@ -56,15 +56,16 @@ func (n *News) Wait(max time.Duration) error {
 		n.mu.Lock()
 		n.page, n.seen = page, page.News()
 		n.mu.Unlock()
-		return nil // nobody has armed it yet
+		return nil // those who wanted to arm could not
 	}
-	if n.page.News() == n.seen {
-		if err := n.page.AwaitNews(n.seen, max); err != nil {
-			return err
-		}
+	// Others have armed, and looked, after they did: what they may have missed is told
+	// of by a change that comes behind seen.
+	told, err := n.page.AwaitNews(n.seen, max)
+	if err != nil {
+		return errors.Join(err, n.Close())
 	}
-	if now := n.page.News(); now != n.seen {
-		n.seen = now
+	if told {
+		n.seen = n.page.News()
 		return nil
 	}
 	if linked, err := n.page.Linked(); err != nil || linked && !n.page.Bad() {
@@ -79,7 +80,7 @@ func (n *News) Nudge() {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	if n.page != nil {
-		_ = n.page.Call() // it would end by itself
+		n.page.Interrupt()
 	}
 }
 
