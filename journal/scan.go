@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"io"
 	"iter"
 	"os"
@@ -101,9 +102,10 @@ func (b *backward) run() {
 	}
 }
 
-// fail hands out an error, and reports whether the loop may go on.
+// fail hands out an error, and reports whether the loop may go on. In reverse a
+// segment that was pruned meanwhile is where the journal begins now.
 func (b *backward) fail(err error) bool {
-	return b.yield(Record{}, b.j.closing(err)) && passable(err)
+	return !errors.Is(err, ErrPruned) && b.yield(Record{}, b.j.closing(err)) && passable(err)
 }
 
 // missing tells of segments that were taken away in the middle.

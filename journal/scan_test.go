@@ -198,6 +198,34 @@ func TestReverseEndsEarly(t *testing.T) {
 	}
 }
 
+// What is pruned while somebody reads backwards ends the loop, without an error.
+func TestReverseMeetsPrune(t *testing.T) {
+	dir := t.TempDir()
+	mixed(t, dir, 400)
+	j := open(t, dir, journal.Options{})
+	_, newest, err := j.SegmentRange()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for rec, err := range j.Scan(journal.ScanOptions{Reverse: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n == 1 {
+			if err := j.Prune(journal.FirstPosition(newest - 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if rec.Position.Segment < newest-1 {
+			t.Fatalf("%v was pruned", rec.Position)
+		}
+	}
+	if n < 2 {
+		t.Errorf("%d records", n)
+	}
+}
+
 // Seek finds the first record at or after a time, wherever it stands.
 func TestSeek(t *testing.T) {
 	dir := t.TempDir()
