@@ -154,16 +154,20 @@ func TestTable(t *testing.T) {
 				f.place.At -= base
 				b.Add(f.key, f.place)
 			}
-			lists = append(lists, List{b.Run(0).Entries(), base})
+			lists = append(lists, ListOf(b.Run(0).Entries(), base))
 		}
 		if rapid.Bool().Draw(t, "load first") {
-			x.Load(lists, 2)
+			if err := x.Load(lists, 2); err != nil {
+				t.Fatal(err)
+			}
 			lists = nil
 		}
 		for _, f := range later {
 			f()
 		}
-		x.Load(lists, 1)
+		if err := x.Load(lists, 1); err != nil {
+			t.Fatal(err)
+		}
 		check := func(k string) {
 			at, dead, ok := x.Get(Hash([]byte(k)))
 			places := all[k]

@@ -2,6 +2,7 @@ package index
 
 import (
 	"encoding/binary"
+	"errors"
 	"math/bits"
 	"sort"
 	"sync"
@@ -87,60 +88,97 @@ func (t *Table) Len() (entries, bytes int) {
 	return entries, bytes
 }
 
-// List is some entries as [Run.Entries] encodes them, in the order of their hashes.
+// Parts is how many parts a table and a list have.
+const Parts = 1 << partBits
+
+// PartOf is the part that a hash belongs to.
+func PartOf(hash uint64) int { return int(hash >> (64 - partBits)) }
+
+// List is entries as [Run.Entries] encodes them: pairs of a hash and a place, 64 bits
+// each, little-endian, in the order of their hashes.
 type List struct {
-	// Entries are pairs of a hash and a place, 64 bits each, little-endian.
-	Entries []byte
+	// Part returns the entries of one part. buf is nil or what it has returned before
+	// and may use again. Several goroutines call it.
+	Part func(n int, buf []byte) ([]byte, error)
 	// Base is added to every place.
 	Base uint64
 }
 
-func (l *List) len() int { return len(l.Entries) / EntrySize }
-
-func (l *List) at(i int) slot {
-	b := l.Entries[i*EntrySize:][:EntrySize]
-	return slot{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]) + l.Base}
+// ListOf is the list of entries in memory.
+func ListOf(entries []byte, base uint64) List {
+	return List{Base: base, Part: func(n int, _ []byte) ([]byte, error) {
+		return entries[FromPart(entries, n):FromPart(entries, n+1)], nil
+	}}
 }
 
-// from is the first entry whose hash is not below that of part n.
-func (l *List) from(n int) int {
-	return sort.Search(l.len(), func(i int) bool { return int(l.at(i).hash>>(64-partBits)) >= n })
+// FromPart is where in entries those of part n begin, in bytes.
+func FromPart(entries []byte, n int) int {
+	return EntrySize * sort.Search(len(entries)/EntrySize, func(i int) bool {
+		return PartOf(entryAt(entries, i, 0).hash) >= n
+	})
+}
+
+func entryAt(entries []byte, i int, base uint64) slot {
+	b := entries[i*EntrySize:][:EntrySize]
+	return slot{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]) + base}
+}
+
+// Find looks a hash up in one part of a list whose base is base.
+func Find(part []byte, hash, base uint64) (place uint64, ok bool) {
+	n := len(part) / EntrySize
+	i := sort.Search(n, func(i int) bool { return entryAt(part, i, 0).hash >= hash })
+	if i == n {
+		return 0, false
+	}
+	s := entryAt(part, i, base)
+	return s.place, (s.hash^hash)&^1 == 0
 }
 
 // Load puts all entries of lists, which may come in any order, with several
-// goroutines.
-func (t *Table) Load(lists []List, workers int) {
+// goroutines. After an error some are missing.
+func (t *Table) Load(lists []List, workers int) error {
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range max(1, workers) {
+	errs := make([]error, max(1, workers))
+	for w := range errs {
 		wg.Go(func() {
-			for n := int(next.Add(1)) - 1; n < len(t.parts); n = int(next.Add(1)) - 1 {
-				t.loadPart(n, lists)
+			var l loader
+			for n := int(next.Add(1)) - 1; n < Parts && errs[w] == nil; n = int(next.Add(1)) - 1 {
+				errs[w] = l.load(&t.parts[n], n, lists, t.floor.Load())
 			}
 		})
 	}
 	wg.Wait()
+	return errors.Join(errs...)
 }
 
-func (t *Table) loadPart(n int, lists []List) {
-	p := &t.parts[n]
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// loader is the memory of one goroutine: a part of each list.
+type loader struct{ parts [][]byte }
+
+func (l *loader) load(p *part, n int, lists []List, floor uint64) error {
+	if l.parts == nil {
+		l.parts = make([][]byte, len(lists))
+	}
 	total := 0
 	for i := range lists {
-		total += lists[i].from(n+1) - lists[i].from(n)
+		b, err := lists[i].Part(n, l.parts[i])
+		if err != nil {
+			return err
+		}
+		l.parts[i] = b
+		total += len(b) / EntrySize
 	}
-	p.room(total, t.floor.Load())
-	for i := range lists {
-		l := &lists[i]
-		for k := l.from(n); k < l.len(); k++ {
-			s := l.at(k)
-			if int(s.hash>>(64-partBits)) != n {
-				break // the next part, or a list that is out of order
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.room(total, floor)
+	for i, b := range l.parts {
+		for k := range len(b) / EntrySize {
+			if s := entryAt(b, k, lists[i].Base); PartOf(s.hash) == n { // else it is out of order
+				p.put(s)
 			}
-			p.put(s)
 		}
 	}
+	return nil
 }
 
 // home is where the search for a hash begins.

@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"iter"
 	"os"
 	"slices"
@@ -25,6 +26,12 @@ func (j *Journal) Get(key []byte) (Record, error) {
 			return Record{}, err
 		}
 		rec, p, err := j.lookUp(&view, key)
+		if errors.Is(err, errSidecar) {
+			if err := j.distrustAll(err); err != nil {
+				return Record{}, j.closing(err)
+			}
+			continue
+		}
 		if err == nil || errors.Is(err, ErrNotFound) {
 			return rec, err
 		}
@@ -36,8 +43,19 @@ func (j *Journal) Get(key []byte) (Record, error) {
 
 // lookUp finds the newest record of key, and tells where it looked.
 func (j *Journal) lookUp(view *keyView, key []byte) (Record, Position, error) {
-	place, _, ok := view.table.Get(index.Hash(key))
-	if !ok {
+	hash := index.Hash(key)
+	place, _, _ := view.table.Get(hash) // 0: none
+	if len(view.cold) > 0 {
+		newest, err := j.coldGet(view, hash, place)
+		if err == nil {
+			err = j.warmUp()
+		}
+		if err != nil {
+			return Record{}, Position{}, fmt.Errorf("%w: %w", errSidecar, err)
+		}
+		place = newest
+	}
+	if place == 0 {
 		return Record{}, Position{}, ErrNotFound
 	}
 	p := positionOf(index.Place{At: place})
@@ -56,6 +74,9 @@ func (j *Journal) lookUp(view *keyView, key []byte) (Record, Position, error) {
 	}
 	return rec, p, nil
 }
+
+// errSidecar is internal: a sidecar cannot be read any more.
+var errSidecar = errors.New("sidecar is gone")
 
 // errOtherKey is internal: the record is not of the key that was asked for.
 var errOtherKey = errors.New("record of another key")

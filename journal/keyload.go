@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -70,16 +71,19 @@ func (j *Journal) load(met *[]Damage) error {
 			return l.err
 		}
 		if len(l.entries) > 0 {
-			lists = append(lists, index.List{Entries: l.entries, Base: l.n << placeBits})
+			lists = append(lists, index.ListOf(l.entries, l.n<<placeBits))
 		}
-		x.runs = append(x.runs, &keyRun{n: l.n, run: l.run, sidecar: l.sidecar, upto: math.MaxInt64})
+		k := &keyRun{n: l.n, run: l.run, sidecar: l.sidecar, cold: l.cold, upto: math.MaxInt64}
+		x.runs = append(x.runs, k)
+		if l.cold != nil {
+			x.cold = append(x.cold, k)
+		}
 	}
 	*met = append(*met, tailMet...)
 	if tail != nil {
 		x.runs = append(x.runs, tail)
 	}
-	x.table.Load(lists, workers)
-	return nil
+	return x.table.Load(lists, workers)
 }
 
 // loadTail reads what there is of the newest segment.
@@ -126,17 +130,24 @@ type runLoader struct {
 	upto   int64 // where to end in the segment, 0: nowhere
 
 	sidecar bool
-	entries []byte     // for the table
-	run     *index.Run // nil: later, when it is wanted
+	cold    *segment.SidecarInfo // entries that are read when they are wanted
+	entries []byte               // for the table
+	run     *index.Run           // nil: later, when it is wanted
 	met     []Damage
 	err     error
 }
 
 func (l *runLoader) load() {
 	if !l.j.keys.reread.Load() {
-		if s, err := l.j.dir.ReadEntries(l.n); err == nil {
-			l.entries, l.sidecar = s.Entries, true
-			return
+		if s, err := l.j.dir.SidecarInfo(l.n); err == nil {
+			if s.Parts() > 1 {
+				l.cold, l.sidecar = &s, true
+				return
+			}
+			if l.entries, err = l.j.dir.ReadPart(l.n, &s, 0, nil); err == nil {
+				l.sidecar = true
+				return
+			}
 		} // whatever is wrong with the sidecar, the segment has it all
 	}
 	if l.j.w == nil {
@@ -217,6 +228,11 @@ func (l *runLoader) keep(t *tally) error {
 		},
 		Entries: l.entries, Run: l.run.Bytes(),
 	}
+	if segment.SidecarParts(int64(len(l.entries))) > 1 {
+		for n := range index.Parts {
+			s.Ends = append(s.Ends, int64(index.FromPart(l.entries, n+1)))
+		}
+	}
 	if l.n+sidecarLag > l.newest {
 		if l.boot == ([16]byte{}) {
 			return nil // there is no telling what a crash will leave
@@ -249,8 +265,8 @@ func (k *keyRun) load(j *Journal) (*index.Run, error) {
 		return k.run, nil
 	}
 	if k.sidecar && !j.keys.reread.Load() {
-		if s, err := j.dir.ReadRun(k.n); err == nil {
-			if run, ok := index.ParseRun(s.Run, k.n<<placeBits); ok {
+		if b, err := j.dir.ReadRun(k.n); err == nil {
+			if run, ok := index.ParseRun(b, k.n<<placeBits); ok {
 				k.run = run
 				return run, nil
 			}
@@ -279,4 +295,64 @@ func (v *keyView) loadRuns(j *Journal) ([]*index.Run, error) {
 	}
 	wg.Wait()
 	return runs, errors.Join(errs...)
+}
+
+// coldShare is which part of the work of filling the table from the cold sidecars may
+// be spent on looking into them before it is done. Who opens a journal for a few keys
+// should not pay for all; who asks for many has paid an eighth more.
+const coldShare = 8
+
+// coldGet looks for a newer record of the keys with this hash than place, in those
+// sidecars whose entries are not in the table. An error is about a sidecar.
+func (j *Journal) coldGet(view *keyView, hash, place uint64) (uint64, error) {
+	part := index.PartOf(hash)
+	for _, k := range slices.Backward(view.cold) {
+		if place>>placeBits >= k.n {
+			break // it is newer than all that is there
+		}
+		j.keys.coldReads.Add(1)
+		b, err := j.coldPart(k, part, nil)
+		if err != nil {
+			return 0, err
+		}
+		if p, ok := index.Find(b, hash, k.n<<placeBits); ok {
+			return p, nil
+		}
+	}
+	return place, nil
+}
+
+// coldPart reads a part of the entries of a cold sidecar, nothing if the segment has
+// been pruned.
+func (j *Journal) coldPart(k *keyRun, n int, buf []byte) ([]byte, error) {
+	b, err := j.dir.ReadPart(k.n, k.cold, n, buf)
+	if err == nil {
+		return b, nil
+	}
+	there, serr := j.dir.Exists(k.n)
+	if serr == nil && !there {
+		return nil, nil
+	}
+	return nil, errors.Join(err, serr)
+}
+
+// warmUp fills the table from the cold sidecars once enough was asked for.
+func (j *Journal) warmUp() error {
+	x := &j.keys
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.cold) == 0 || j.isClosed() || x.coldReads.Load() < int64(len(x.cold))*index.Parts/coldShare {
+		return nil
+	}
+	lists := make([]index.List, 0, len(x.cold))
+	for _, k := range x.cold {
+		lists = append(lists, index.List{Base: k.n << placeBits, Part: func(n int, buf []byte) ([]byte, error) {
+			return j.coldPart(k, n, buf)
+		}})
+	}
+	if err := x.table.Load(lists, runtime.GOMAXPROCS(0)); err != nil {
+		return err
+	}
+	x.cold = nil
+	return nil
 }

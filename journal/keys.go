@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"io/fs"
 	"math"
 	"slices"
 	"sync"
@@ -30,6 +31,10 @@ type keyIndex struct {
 	r      *segment.Reader
 	caught bool // r had come to the end
 
+	// cold are the runs whose entries are in sidecars and not in the table yet.
+	cold      []*keyRun
+	coldReads atomic.Int64
+
 	// reread is set for good when a sidecar has been found to say what its segment
 	// does not hold, which is damaged then: everything is read.
 	reread atomic.Bool
@@ -40,6 +45,7 @@ type keyRun struct {
 	n       uint64
 	upto    int64 // of a run of the beginning of a segment: where that ends
 	sidecar bool  // what the table has of it came from there
+	cold    *segment.SidecarInfo
 	mu      sync.Mutex
 	run     *index.Run // nil: not read yet
 }
@@ -49,6 +55,7 @@ type keyView struct {
 	table *index.Table
 	runs  []*keyRun
 	tree  *index.Tree
+	cold  []*keyRun
 }
 
 // Places in the index are positions of units, as one word.
@@ -75,6 +82,9 @@ func (x *keyIndex) size() (keys, size int) {
 		return 0, 0
 	}
 	keys, size = x.table.Len()
+	for _, k := range x.cold {
+		keys += int(k.cold.Entries()) / index.EntrySize
+	}
 	for _, k := range x.runs {
 		if !k.mu.TryLock() {
 			continue // it is being read
@@ -93,8 +103,21 @@ func (x *keyIndex) reset() error {
 	if x.r != nil {
 		err = x.r.Close()
 	}
-	x.loaded, x.caught, x.table, x.runs, x.tree, x.r = false, false, nil, nil, nil, nil
+	x.loaded, x.caught, x.table, x.runs, x.tree, x.r, x.cold = false, false, nil, nil, nil, nil, nil
+	x.coldReads.Store(0)
 	return err
+}
+
+// distrustAll is called when a sidecar that was good cannot be read any more. One that
+// somebody has removed is made again; for one that has changed everything is read.
+func (j *Journal) distrustAll(err error) error {
+	x := &j.keys
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !errors.Is(err, fs.ErrNotExist) {
+		x.reread.Store(true)
+	}
+	return x.reset()
 }
 
 // distrust is called when the record at p is not what the index says, which err is
@@ -130,7 +153,7 @@ func (j *Journal) catchUp() (keyView, error) {
 	x := &j.keys
 	x.mu.RLock()
 	if x.caught && !j.isClosed() && x.r.Quiet() {
-		view := keyView{x.table, x.runs, x.tree}
+		view := keyView{x.table, x.runs, x.tree, x.cold}
 		x.mu.RUnlock()
 		return view, nil
 	}
@@ -171,7 +194,7 @@ func (j *Journal) feed(met *[]Damage) (keyView, error) {
 		switch {
 		case err == io.EOF:
 			x.caught = true
-			return keyView{x.table, x.runs, x.tree}, nil
+			return keyView{x.table, x.runs, x.tree, x.cold}, nil
 		case err != nil && !passable(err):
 			return keyView{}, j.closing(err)
 		case err != nil: // the iterators and verify tell of segments that are gone
@@ -243,6 +266,9 @@ func (j *Journal) turn() error {
 	x.table.Forget(oldest << placeBits)
 	for len(x.runs) > 0 && x.runs[0].n < oldest {
 		x.runs = x.runs[1:]
+	}
+	for len(x.cold) > 0 && x.cold[0].n < oldest {
+		x.cold = x.cold[1:]
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package journal_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -202,4 +203,118 @@ func TestOddKeys(t *testing.T) {
 		}
 		j = open(t, dir, journal.Options{})
 	}
+}
+
+// Sidecars of many keys are looked into where the key is, until it pays to have all of
+// them in memory. Nobody sees a difference, whatever becomes of them meanwhile.
+func TestColdSidecars(t *testing.T) {
+	const keys = 100_000
+	base := t.TempDir()
+	j := open(t, base, journal.Options{SegmentSize: 2 << 20, Sync: journal.SyncNone})
+	key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
+	var b journal.Batch
+	for i := range keys + keys/10 {
+		switch k := i % keys; {
+		case k%1000 == 7 && i >= keys:
+			b.Delete(key(k))
+		default:
+			b.Put(key(k), fmt.Appendf(nil, "%60d", i))
+		}
+		if b.Len() == 500 {
+			if _, err := j.AppendBatch(&b); err != nil {
+				t.Fatal(err)
+			}
+			b.Reset()
+		}
+	}
+	if _, err := j.Get(key(0)); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := sidecars(t, base); n < 3 {
+		t.Fatalf("%d sidecars", n)
+	}
+	check := func(t *testing.T, j *journal.Journal, i int) {
+		t.Helper()
+		want := i
+		if i < keys/10 {
+			want = keys + i
+		}
+		rec, err := j.Get(key(i))
+		if i%1000 == 7 && i < keys/10 || i >= keys {
+			if !errors.Is(err, journal.ErrNotFound) {
+				t.Fatalf("Get(%d) = %q, %v; it is not there", i, rec.Value, err)
+			}
+			return
+		}
+		if err != nil || string(rec.Value) != fmt.Sprintf("%60d", want) {
+			t.Fatalf("Get(%d) = %q, %v; want %d", i, rec.Value, err, want)
+		}
+	}
+	for name, spoil := range map[string]func(t *testing.T, dir string, path string){
+		"nothing": func(*testing.T, string, string) {},
+		"removed": func(t *testing.T, _, path string) {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"flipped": func(t *testing.T, _, path string) {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for at := 5000; at < len(b); at += 1000 {
+				b[at] ^= 1
+			}
+			if err := os.WriteFile(path, b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "copy")
+			if err := os.CopyFS(dir, os.DirFS(base)); err != nil {
+				t.Fatal(err)
+			}
+			j := open(t, dir, journal.Options{ReadOnly: true})
+			for _, i := range []int{0, 7, 1007, 50_000, keys - 1, keys} {
+				check(t, j, i)
+			}
+			if s := j.Stats(); s.IndexBytes > keys*10 || s.IndexKeys < keys {
+				t.Errorf("after six look-ups the index has %d keys in %d bytes", s.IndexKeys, s.IndexBytes)
+			}
+			spoil(t, dir, filepath.Join(dir, "idx.000000001"))
+			for i := 0; i < keys+100; i += 97 {
+				check(t, j, i)
+			}
+			if s := j.Stats(); s.IndexBytes < keys*16 {
+				t.Errorf("after a thousand look-ups the index has %d keys in %d bytes", s.IndexKeys, s.IndexBytes)
+			}
+		})
+	}
+	t.Run("pruned", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "copy")
+		if err := os.CopyFS(dir, os.DirFS(base)); err != nil {
+			t.Fatal(err)
+		}
+		j := open(t, dir, journal.Options{ReadOnly: true})
+		check(t, j, 0)
+		if err := open(t, dir, journal.Options{}).Prune(journal.FirstPosition(2)); err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for i := 0; i < keys; i += 97 {
+			switch _, err := j.Get(key(i)); {
+			case err == nil:
+				found++
+			case !errors.Is(err, journal.ErrNotFound):
+				t.Fatal(err)
+			}
+		}
+		if found == 0 || found >= keys/97 {
+			t.Errorf("%d of %d keys are left", found, keys/97)
+		}
+	})
 }

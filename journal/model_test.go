@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sort"
 	"strconv"
@@ -231,6 +232,10 @@ const maxGrowth = 1 + maxHandles
 
 func (h *modelHandle) checkStats(t *rapid.T) {
 	s := h.j.Stats()
+	for i := 0; s.Records < h.records && i < 1e6; i++ { // a sync in the background is under way
+		runtime.Gosched()
+		s = h.j.Stats()
+	}
 	if s.Records != h.records || s.Fragments != 0 || s.SyncFailures != 0 {
 		t.Fatalf("%+v after %d records", s, h.records)
 	}

@@ -90,10 +90,10 @@ type Options struct {
 	// History fail with ErrNoIndex. Without it the first of them makes one, which a
 	// handle that only appends or scans never does.
 	//
-	// It takes some 22 bytes of memory a key. What is in segments that take no more
-	// records comes from a sidecar file beside each of them, if there is one; else
-	// the segment is read, and the sidecar left for others unless the handle is
-	// read-only. Range, Prefix, Count and History read the sidecars' second part,
+	// What is in segments that take no more records comes from a sidecar file beside
+	// each of them, if there is one; else the segment is read, and the sidecar left
+	// for others unless the handle is read-only. The first look-ups look into the
+	// sidecars; after some all keys' hashes are in memory, 22 bytes each. Range, Prefix, Count and History read the sidecars' second part,
 	// which takes some 12 bytes a key beyond the key itself.
 	NoIndex bool
 

@@ -22,7 +22,7 @@ type Stats struct {
 	// that of records, each entry of a batch counted. Bytes is what they take up in
 	// the journal, Marks the number of durability marks among them, of 68 bytes each.
 	//
-	// While an append is under way these and the following six may lag behind by as
+	// While an append or a sync is under way these and the following six may lag behind by as
 	// much as 64 KiB or 100 ms of appending.
 	Appends, Records, Bytes, Marks uint64
 	// ShortWrites is the number of writes that the system cut short, Fragments of

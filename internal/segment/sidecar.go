@@ -19,16 +19,19 @@ import (
 //	  0  magic           8  version     16  uuid
 //	 32  boot           48  segment     56  size       64  limit
 //	 72  records        80  deletes     88  oldest     96  newest
-//	104  entries       112  run        120  sum of the entries
+//	104  entries       112  run        120  sum of the table of parts
 //	128  sum of the run                136  sum of what stands in front
-//	144  entries, then the run
+//	144  table of parts, then the entries, then the run
 //
 // All numbers are little-endian words of 64 bits, entries and run are lengths in
-// bytes, sums are xxhash64.
+// bytes, sums are xxhash64. The table has for each part of the entries where it ends in
+// them, and its sum; few entries are one part.
 type Sidecar struct {
 	SidecarInfo
 	// Entries and Run are index.Run.Entries and Bytes.
 	Entries, Run []byte
+	// Ends is where each part ends in Entries, in bytes; nil is one part.
+	Ends []int64
 }
 
 // SidecarInfo is what a sidecar says without being read to its end.
@@ -47,9 +50,36 @@ type SidecarInfo struct {
 	// nanoseconds since 1970.
 	Oldest, Newest int64
 
-	entries, run       int64
-	entriesSum, runSum uint64
+	entries, run     int64
+	tableSum, runSum uint64
+	parts            []sidecarPart
 }
+
+// sidecarPart is a row of the table.
+type sidecarPart struct {
+	end int64
+	sum uint64
+}
+
+// Entries is the length of the entries in bytes, Parts in how many parts they are.
+func (s *SidecarInfo) Entries() int64 { return s.entries }
+
+// Parts is the number of parts of the entries.
+func (s *SidecarInfo) Parts() int { return len(s.parts) }
+
+// SidecarParts is the number of parts of entries that are so many bytes.
+func SidecarParts(entries int64) int {
+	if entries < manyEntries {
+		return 1
+	}
+	return maxParts
+}
+
+const (
+	manyEntries = 256 << 10
+	maxParts    = 256
+	partRow     = 16
+)
 
 const (
 	sidecarMagic   = "\x89MNYIDX\n"
@@ -62,7 +92,8 @@ const (
 var errSidecar = errors.New("sidecar is damaged, or of another segment")
 
 func (d *Dir) encodeSidecar(n uint64, s *Sidecar) []byte {
-	b := make([]byte, 0, sidecarHeader)
+	table := encodeParts(s)
+	b := make([]byte, 0, sidecarHeader+len(table))
 	b = append(b, sidecarMagic...)
 	le := binary.LittleEndian
 	b = le.AppendUint64(b, sidecarVersion)
@@ -70,11 +101,25 @@ func (d *Dir) encodeSidecar(n uint64, s *Sidecar) []byte {
 	b = append(b, s.Boot[:]...)
 	for _, w := range []uint64{
 		n, uint64(s.Size), uint64(s.Limit), s.Records, s.Deletes, uint64(s.Oldest), uint64(s.Newest),
-		uint64(len(s.Entries)), uint64(len(s.Run)), xxhash.Sum64(s.Entries), xxhash.Sum64(s.Run),
+		uint64(len(s.Entries)), uint64(len(s.Run)), xxhash.Sum64(table), xxhash.Sum64(s.Run),
 	} {
 		b = le.AppendUint64(b, w)
 	}
-	return le.AppendUint64(b, xxhash.Sum64(b))
+	return append(le.AppendUint64(b, xxhash.Sum64(b)), table...)
+}
+
+func encodeParts(s *Sidecar) (table []byte) {
+	ends := s.Ends
+	if ends == nil {
+		ends = []int64{int64(len(s.Entries))}
+	}
+	from := int64(0)
+	for _, end := range ends {
+		table = binary.LittleEndian.AppendUint64(table, uint64(end))
+		table = binary.LittleEndian.AppendUint64(table, xxhash.Sum64(s.Entries[from:end]))
+		from = end
+	}
+	return table
 }
 
 // WriteSidecar puts s beside segment n, in the place of another one. It does not
@@ -117,36 +162,47 @@ func (d *Dir) SidecarInfo(n uint64) (SidecarInfo, error) {
 	return info, f.Close()
 }
 
-// ReadEntries reads the sidecar of segment n but for the run.
-func (d *Dir) ReadEntries(n uint64) (*Sidecar, error) {
-	return d.readSidecar(n, func(s *Sidecar) (*[]byte, int64, int64, uint64) {
-		return &s.Entries, sidecarHeader, s.entries, s.entriesSum
-	})
+// ReadPart reads part i of the entries of the sidecar of segment n, into buf if it
+// has room.
+func (d *Dir) ReadPart(n uint64, s *SidecarInfo, i int, buf []byte) ([]byte, error) {
+	from := int64(0)
+	if i > 0 {
+		from = s.parts[i-1].end
+	}
+	return d.readSidecar(n, s.offset()+from, s.parts[i].end-from, s.parts[i].sum, buf)
 }
 
-// ReadRun reads the sidecar of segment n but for the entries.
-func (d *Dir) ReadRun(n uint64) (*Sidecar, error) {
-	return d.readSidecar(n, func(s *Sidecar) (*[]byte, int64, int64, uint64) {
-		return &s.Run, sidecarHeader + s.entries, s.run, s.runSum
-	})
+// ReadRun reads the run of the sidecar of segment n.
+func (d *Dir) ReadRun(n uint64) ([]byte, error) {
+	s, err := d.SidecarInfo(n)
+	if err != nil {
+		return nil, err
+	}
+	return d.readSidecar(n, s.offset()+s.entries, s.run, s.runSum, nil)
 }
 
-func (d *Dir) readSidecar(n uint64, part func(*Sidecar) (to *[]byte, off, size int64, sum uint64)) (*Sidecar, error) {
-	f, info, err := d.openSidecar(n)
+// offset is where the entries begin.
+func (s *SidecarInfo) offset() int64 { return sidecarHeader + int64(len(s.parts))*partRow }
+
+// readSidecar reads what s, which openSidecar has held against the size of the file,
+// says to be there. The file may be another one by now, of the same content or not.
+func (d *Dir) readSidecar(n uint64, off, size int64, sum uint64, buf []byte) ([]byte, error) {
+	f, err := host.OpenIn(d.F, SidecarName(n), os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() // only read from
-	s := &Sidecar{SidecarInfo: info}
-	to, off, size, sum := part(s)
-	*to = make([]byte, size) // no more than the file has: openSidecar has compared
-	if _, err := f.ReadAt(*to, off); err != nil {
+	if int64(cap(buf)) < size {
+		buf = make([]byte, size)
+	}
+	buf = buf[:size]
+	if _, err := f.ReadAt(buf, off); err != nil {
 		return nil, err
 	}
-	if xxhash.Sum64(*to) != sum {
+	if xxhash.Sum64(buf) != sum {
 		return nil, errSidecar
 	}
-	return s, nil
+	return buf, nil
 }
 
 // openSidecar opens the sidecar of segment n and checks its header.
@@ -173,14 +229,18 @@ func (d *Dir) openSidecar(n uint64) (f *os.File, s SidecarInfo, err error) {
 	s = SidecarInfo{
 		Boot: [16]byte(b[32:]), Size: int64(word(7)), Limit: int64(word(8)), Records: word(9), Deletes: word(10),
 		Oldest: int64(word(11)), Newest: int64(word(12)), entries: int64(word(13)), run: int64(word(14)),
-		entriesSum: word(15), runSum: word(16),
+		tableSum: word(15), runSum: word(16),
 	}
 	st, err := host.StatFile(f)
 	if err != nil {
 		return f, s, err
 	}
-	if s.entries < 0 || s.run < 0 || s.run > st.Size || sidecarHeader+s.entries != st.Size-s.run {
+	rows := int64(SidecarParts(s.entries))
+	if s.entries < 0 || s.run < 0 || s.run > st.Size || sidecarHeader+rows*partRow+s.entries != st.Size-s.run {
 		return f, s, errSidecar
+	}
+	if err := s.readParts(f, rows); err != nil {
+		return f, s, err
 	}
 	size, err := d.SizeOf(n)
 	if err != nil {
@@ -207,6 +267,29 @@ func (d *Dir) sameBoot(n uint64, s *SidecarInfo) error {
 	}
 	defer f.Close() // only read from
 	if f.Limit != s.Limit {
+		return errSidecar
+	}
+	return nil
+}
+
+func (s *SidecarInfo) readParts(f *os.File, rows int64) error {
+	table := make([]byte, rows*partRow)
+	if _, err := f.ReadAt(table, sidecarHeader); err != nil {
+		return fmt.Errorf("%w: %w", errSidecar, err)
+	}
+	if xxhash.Sum64(table) != s.tableSum {
+		return errSidecar
+	}
+	from := int64(0)
+	for ; len(table) > 0; table = table[partRow:] {
+		p := sidecarPart{int64(binary.LittleEndian.Uint64(table)), binary.LittleEndian.Uint64(table[8:])}
+		if p.end < from || p.end > s.entries {
+			return errSidecar
+		}
+		from = p.end
+		s.parts = append(s.parts, p)
+	}
+	if from != s.entries {
 		return errSidecar
 	}
 	return nil
