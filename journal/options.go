@@ -93,8 +93,9 @@ type Options struct {
 	// What is in segments that take no more records comes from a sidecar file beside
 	// each of them, if there is one; else the segment is read, and the sidecar left
 	// for others unless the handle is read-only. The first look-ups look into the
-	// sidecars; after some all keys' hashes are in memory, 22 bytes each. Range, Prefix, Count and History read the sidecars' second part,
-	// which takes some 12 bytes a key beyond the key itself.
+	// sidecars; after some all keys' hashes are in memory, 22 bytes each. Range,
+	// Prefix, Count and History read the sidecars' second part, which takes some 12
+	// bytes a key beyond the key itself.
 	NoIndex bool
 
 	// Mode is the permission of the files this handle makes, exactly; the
