@@ -54,9 +54,21 @@ type child struct {
 
 func spawn(t testing.TB, role string, args ...string) *child {
 	t.Helper()
+	c := newChild(role, args...)
+	c.start(t)
+	return c
+}
+
+func newChild(role string, args ...string) *child {
 	c := &child{cmd: exec.Command(os.Args[0], args...)}
 	c.cmd.Env = append(os.Environ(), roleVariable+"="+role)
 	c.cmd.Stderr = &c.err
+	return c
+}
+
+// start starts a child that ends with the test.
+func (c *child) start(t testing.TB) {
+	t.Helper()
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +83,6 @@ func spawn(t testing.TB, role string, args ...string) *child {
 			c.cmd.Wait()         // only to be rid of it
 		}
 	})
-	return c
 }
 
 // finish reads the rest of the child's output and fails the test unless the

@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,27 +25,12 @@ func init() {
 // ask starts a role that is sent lines.
 func ask(t testing.TB, role string, args ...string) (c *child, say func(line string)) {
 	t.Helper()
-	c = &child{cmd: exec.Command(os.Args[0], args...)}
-	c.cmd.Env = append(os.Environ(), roleVariable+"="+role)
-	c.cmd.Stderr = &c.err
+	c = newChild(role, args...)
 	in, err := c.cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := c.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.out = bufio.NewReader(out)
-	if err := c.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if c.cmd.ProcessState == nil {
-			c.cmd.Process.Kill() // it may have ended by itself
-			c.cmd.Wait()         // only to be rid of it
-		}
-	})
+	c.start(t)
 	return c, func(line string) {
 		t.Helper()
 		if _, err := fmt.Fprintln(in, line); err != nil {
