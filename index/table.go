@@ -220,7 +220,8 @@ func (p *part) room(n int, floor uint64) {
 			left++
 		}
 	}
-	// Many at once are all there is to come, for now; one is followed by others.
+	// Many entries come as a whole list, whose length is known; a single one comes
+	// from an append, and others follow it.
 	size := (left+n)*4/3 + 1
 	if n == 1 {
 		size = 2*left + 8

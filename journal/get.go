@@ -35,7 +35,7 @@ func (j *Journal) Get(key []byte) (Record, error) {
 		if err == nil || errors.Is(err, ErrNotFound) {
 			return rec, err
 		}
-		if again, derr := j.distrust(p, err); !again {
+		if again, derr := j.distrust(view.table, p, err); !again {
 			return Record{}, errors.Join(err, derr)
 		}
 	}
@@ -129,7 +129,7 @@ func (j *Journal) Range(lo, hi []byte) iter.Seq2[Record, error] {
 // rangeOnce is Range with the index as it is now. It reports where to begin anew if
 // that turns out to be wrong.
 func (j *Journal) rangeOnce(lo, hi []byte, yield func(Record, error) bool) (next []byte, again bool) {
-	merged, err := j.merge(lo, hi)
+	merged, table, err := j.merge(lo, hi)
 	if err != nil {
 		yield(Record{}, err)
 		return nil, false
@@ -147,7 +147,7 @@ func (j *Journal) rangeOnce(lo, hi []byte, yield func(Record, error) bool) (next
 			continue
 		}
 		if err != nil {
-			again, derr := j.distrust(p, err)
+			again, derr := j.distrust(table, p, err)
 			if again {
 				return bytes.Clone(key), true
 			}
@@ -160,21 +160,22 @@ func (j *Journal) rangeOnce(lo, hi []byte, yield func(Record, error) bool) (next
 	return nil, false
 }
 
-// merge returns the keys from lo on and below hi with their newest places.
-func (j *Journal) merge(lo, hi []byte) (iter.Seq2[[]byte, index.Place], error) {
+// merge returns the keys from lo on and below hi with their newest places, and the
+// table of the index that they are from.
+func (j *Journal) merge(lo, hi []byte) (iter.Seq2[[]byte, index.Place], *index.Table, error) {
 	view, err := j.catchUp()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	runs, err := view.loadRuns(j)
 	if err != nil {
-		return nil, j.closing(err)
+		return nil, nil, j.closing(err)
 	}
 	cursors := make([]index.Cursor, 0, len(runs)+1)
 	for _, run := range runs {
 		cursors = append(cursors, run.Cursor(lo))
 	}
-	return index.Merge(append(cursors, view.tree.Cursor(lo)), hi), nil
+	return index.Merge(append(cursors, view.tree.Cursor(lo)), hi), view.table, nil
 }
 
 // Prefix returns the newest record of every key that begins with prefix, as Range
@@ -199,7 +200,7 @@ func behindPrefix(prefix []byte) []byte {
 // Count returns the number of keys from lo on and below hi that Range would give,
 // without reading their records: damage to one of them does not show.
 func (j *Journal) Count(lo, hi []byte) (int, error) {
-	merged, err := j.merge(lo, hi)
+	merged, _, err := j.merge(lo, hi)
 	if err != nil {
 		return 0, err
 	}
@@ -248,7 +249,7 @@ func (j *Journal) historyOnce(key []byte, below index.Place, yield func(Record, 
 				return below, false // and so are all that are older
 			}
 			if err != nil {
-				again, derr := j.distrust(p, err)
+				again, derr := j.distrust(view.table, p, err)
 				if again {
 					return below, true
 				}

@@ -120,9 +120,10 @@ func (j *Journal) distrustAll(err error) error {
 	return x.reset()
 }
 
-// distrust is called when the record at p is not what the index says, which err is
-// about. It reports whether it is worth a second try: all segments are read then.
-func (j *Journal) distrust(p Position, err error) (again bool, _ error) {
+// distrust is called when the record at p is not what the index with that table says,
+// which err is about. It reports whether it is worth a second try: all segments are
+// read then.
+func (j *Journal) distrust(table *index.Table, p Position, err error) (again bool, _ error) {
 	if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNoRecord) && !errors.Is(err, ErrMissing) &&
 		!errors.Is(err, ErrForeign) {
 		return false, nil
@@ -130,7 +131,7 @@ func (j *Journal) distrust(p Position, err error) (again bool, _ error) {
 	x := &j.keys
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if !x.loaded {
+	if x.table != table {
 		return true, nil // another goroutine was here
 	}
 	i, ok := slices.BinarySearchFunc(x.runs, p.Segment, func(k *keyRun, n uint64) int { return cmp.Compare(k.n, n) })

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"math"
 	"os"
 	"slices"
 
@@ -129,7 +130,7 @@ func (b *backward) segment(n uint64) bool {
 		}
 	}
 	// The last stretch reaches to whatever is said of the segment's end.
-	hi, stop := size, int64(1<<62)
+	hi, stop := size, int64(math.MaxInt64)
 	if to := b.opt.To; n == to.Segment && to.Offset < hi {
 		hi, stop = to.Offset+1, to.Offset+1 // the record there may be a batch that To is inside of
 	}
