@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -138,6 +139,36 @@ func TestDamageBehindSidecar(t *testing.T) {
 		if err != nil || len(positions) != 3 || rec.Position != positions[0] || !rec.Position.Before(newest.Position) || told == 0 {
 			t.Errorf("got %v, %v of %v; damage was told of %d times", rec.Position, err, positions, told)
 		}
+	}
+}
+
+// All who meet the damage at the same time get what is left, not only the first.
+func TestDamageBehindSidecarConcurrent(t *testing.T) {
+	dir := t.TempDir()
+	keyed(t, dir)
+	j := open(t, dir, journal.Options{})
+	newest, err := j.Get([]byte("key 7"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	damage(t, dir, int(newest.Position.Segment), func(b []byte) []byte {
+		b[newest.Position.Offset+100] ^= 1
+		return b
+	})
+	for range 20 {
+		j := open(t, dir, journal.Options{ReadOnly: true})
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				if rec, err := j.Get([]byte("key 7")); err != nil || !rec.Position.Before(newest.Position) {
+					t.Errorf("got %v, %v", rec.Position, err)
+				}
+			})
+		}
+		all.Wait()
 	}
 }
 
