@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/manypen/manypen/internal/invariant"
 )
 
 // Header describes a record without its key and value.
@@ -48,10 +50,14 @@ func (e *SizeError) Error() string {
 // Unwrap makes errors.Is(err, ErrTooLarge) true.
 func (e *SizeError) Unwrap() error { return ErrTooLarge }
 
+// ErrLayout: a record cannot be laid out so that a reader would know it for certain.
+// Another time would help.
+var ErrLayout = errors.New("no layout")
+
 // smallRecord is the size up to which a record is also laid out contiguously
 // while it is encoded: one call of the hash over contiguous bytes costs half of
 // what three calls of its streaming form do.
-const smallRecord = 1024
+const smallRecord = 2048
 
 // maxTries bounds the search for a layout. One try in 128 ends in a way that a
 // record must not, and next to none contains the marker after masking; the
@@ -63,9 +69,14 @@ const maxTries = 1 << 10
 // the memory of header and trailer; key and value are referred to where they
 // are, except when they contain the segment's marker.
 //
+// KeepTime is for records of another journal: none is moved in time. What cannot be
+// laid out otherwise than by that is refused with ErrLayout.
+//
 // What Encode returns is valid until the next call. The zero Buffer is ready;
 // once it has grown to its caller's records, encoding allocates nothing.
 type Buffer struct {
+	KeepTime bool
+
 	head   rawHeader
 	tail   [TrailerSize]byte
 	count  [BatchHeaderSize]byte
@@ -75,6 +86,7 @@ type Buffer struct {
 	masked []byte
 	small  [smallRecord]byte
 	digest xxhash.Digest
+	proof  []byte // used by readable only
 }
 
 // Encode lays out a record with one key and one value. It sets h's lengths, and
@@ -137,14 +149,38 @@ func (b *Buffer) finish(f *Frame, h *Header) ([][]byte, error) {
 		hidden := b.seal(f, h, vec)
 		switch ends := f.ends(b.tail[:]); {
 		case hidden && ends:
+			if invariant.Enabled {
+				b.readable(f, h, vec)
+			}
 			return vec, nil
-		case ends && !h.Masked():
-			h.flags = flagMasked
+		case !h.Masked() && (ends || b.KeepTime):
+			h.flags = flagMasked // another checksum too
+		case b.KeepTime:
+			return nil, fmt.Errorf("record of writer %#x: %w at the time %d", h.Writer, ErrLayout, h.Time)
 		default:
 			h.Time++ // another header, so another key stream and another checksum
 		}
 	}
-	return nil, fmt.Errorf("record of writer %#x: nothing hides the marker %x of its segment", h.Writer, f.Marker)
+	return nil, fmt.Errorf("record of writer %#x: %w: nothing hides the marker %x of its segment", h.Writer, ErrLayout, f.Marker)
+}
+
+// readable checks that a reader takes vec for the record that h describes. It leaves
+// out what is long, so that tests with long values stay affordable.
+func (b *Buffer) readable(f *Frame, h *Header, vec [][]byte) {
+	const long = 64 << 10
+	if h.Size() > long {
+		return
+	}
+	b.proof = b.proof[:0]
+	for _, p := range vec {
+		b.proof = append(b.proof, p...)
+	}
+	if got, ok := f.ParseHeader(b.proof); !ok || got != *h {
+		invariant.Violated("the header of %+v is read as %+v, %v", *h, got, ok)
+	}
+	if !f.Whole(h, b.proof) {
+		invariant.Violated("%x is not the record %+v", b.proof, *h)
+	}
 }
 
 // seal writes header and trailer for the payload between them and reports

@@ -118,6 +118,14 @@ func goldens() []golden {
 		{"delete", "a tombstone", 0, one(KindDelete, "key", "")},
 		{"mark", "a mark: everything in front of 1:8192 was on disk; its sequence is that of its writer's last record", 0,
 			one(KindMark, "", "\x01\x00\x00\x00\x00\x00\x00\x00\x00\x20\x00\x00\x00\x00\x00\x00")},
+		{"gap", "a gap: the records 3 to 5 of the writer are known not to be in this journal", 0, func(t rapid.TB, f *Frame) []part {
+			var enc Buffer
+			vec, err := enc.EncodeGap(f, goldenHeader(KindGap, 5), 3)
+			if err != nil {
+				t.Fatalf("%v", err)
+			}
+			return dissect(join(vec))
+		}},
 		{"unknown-kind", "a kind of a later version: a record, not to be interpreted", 0, unknown(Header{Kind: 77})},
 		{"unknown-flag", "a flag of a later version: a record, not to be interpreted", 0, unknown(Header{Kind: KindData, flags: 0x80})},
 		{"masked", "a value with the marker of the segment in it, stored masked", 0, func(t rapid.TB, f *Frame) []part {

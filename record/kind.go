@@ -16,10 +16,17 @@ const (
 	KindMark Kind = 3
 	// KindBatch is the envelope of several entries.
 	KindBatch Kind = 4
+	// KindGap says which records of a writer whoever made the journal knew to be
+	// missing.
+	KindGap Kind = 5
 )
 
 // Known reports whether this version of the package can interpret k.
-func (k Kind) Known() bool { return k >= KindData && k <= KindBatch }
+func (k Kind) Known() bool { return k >= KindData && k <= KindGap }
+
+// Note reports whether a record of kind k is a note of the journal to itself: it
+// is never handed out, and does not count among its writer's records.
+func (k Kind) Note() bool { return k == KindMark || k == KindGap }
 
 func (k Kind) String() string {
 	switch k {
@@ -31,6 +38,8 @@ func (k Kind) String() string {
 		return "mark"
 	case KindBatch:
 		return "batch"
+	case KindGap:
+		return "gap"
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }

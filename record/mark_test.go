@@ -1,6 +1,9 @@
 package record
 
-import "testing"
+import (
+	"errors"
+	"testing"
+)
 
 func TestMark(t *testing.T) {
 	f := testFrame()
@@ -81,4 +84,99 @@ func TestEnding(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestGap(t *testing.T) {
+	f := testFrame()
+	var enc Buffer
+	for _, c := range []struct{ from, to uint64 }{{1, 1}, {3, 5}, {1, 1<<64 - 1}} {
+		h := Header{Time: 1, Writer: 2, Seq: c.to}
+		vec, err := enc.EncodeGap(&f, &h, c.from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := join(vec)
+		if len(b) != GapSize || h.Size() != GapSize {
+			t.Errorf("a gap of %d bytes, size %d, want %d", len(b), h.Size(), GapSize)
+		}
+		got, ok := f.ParseHeader(b)
+		if !ok || !f.Whole(&got, b) || got.Seq != c.to || got.Writer != 2 {
+			t.Fatalf("does not parse back: %+v", got)
+		}
+		_, value := f.Payload(&got, b)
+		if from, ok := ParseGap(&got, value); !ok || from != c.from {
+			t.Errorf("begins at %d, %v, want %d", from, ok, c.from)
+		}
+	}
+	value := []byte("\x03\x00\x00\x00\x00\x00\x00\x00")
+	for name, h := range map[string]Header{
+		"data": {Kind: KindData, Seq: 5}, "unknown flag": {Kind: KindGap, Seq: 5, flags: 0x80},
+		"end in front of its beginning": {Kind: KindGap, Seq: 2},
+	} {
+		if _, ok := ParseGap(&h, value); ok {
+			t.Errorf("%s passes for a gap", name)
+		}
+	}
+	h := Header{Kind: KindGap, Seq: 5}
+	for name, value := range map[string]string{"short": "\x03", "long": string(value) + "\x00", "zero": "\x00\x00\x00\x00\x00\x00\x00\x00"} {
+		if _, ok := ParseGap(&h, []byte(value)); ok {
+			t.Errorf("a gap with a %s value is believed", name)
+		}
+	}
+}
+
+// Notes are what no reader is given.
+func TestNote(t *testing.T) {
+	for k := range 256 {
+		if kind := Kind(k); kind.Note() != (kind == KindMark || kind == KindGap) {
+			t.Errorf("%v is a note: %v", kind, kind.Note())
+		}
+	}
+}
+
+// With KeepTime a record keeps its time, by the mask if it ends badly without; few
+// cannot be laid out at all, and are refused.
+func TestKeepTime(t *testing.T) {
+	f := testFrame()
+	keep, move := Buffer{KeepTime: true}, Buffer{}
+	masked, refused := 0, 0
+	for seq := range uint64(100_000) {
+		want := Header{Kind: KindData, Time: 1700000000123456789, Writer: 7, Seq: seq + 1}
+		h := want
+		vec, err := keep.Encode(&f, &h, []byte("key"), []byte("value"))
+		if err != nil {
+			if !errors.Is(err, ErrLayout) {
+				t.Fatal(err)
+			}
+			refused++
+			continue
+		}
+		b := join(vec)
+		got, ok := f.ParseHeader(b)
+		if !ok || !f.Whole(&got, b) || h.Time != want.Time || got.Time != want.Time {
+			t.Fatalf("record %d has the time %d, %d was asked for", seq, got.Time, want.Time)
+		}
+		if key, value := f.Payload(&got, b); string(key) != "key" || string(value) != "value" {
+			t.Fatalf("record %d has key %q and value %q", seq, key, value)
+		}
+		// What needs no mask is as it always was.
+		plain := want
+		if same := join(must(move.Encode(&f, &plain, []byte("key"), []byte("value")))); got.Masked() != (plain.Time != want.Time) {
+			t.Fatalf("record %d: masked %v, otherwise %x", seq, got.Masked(), same)
+		}
+		if got.Masked() {
+			masked++
+		}
+	}
+	// One in 128 each, by the hash of what is written above.
+	if masked < 300 || masked > 1500 || refused == 0 || refused > 50 {
+		t.Errorf("%d of 100000 records are masked, %d refused", masked, refused)
+	}
+}
+
+func must(vec [][]byte, err error) [][]byte {
+	if err != nil {
+		panic(err)
+	}
+	return vec
 }

@@ -161,7 +161,7 @@ func (o *oracle) record(p int64) (s span, ok bool) {
 		}
 	}
 	s = span{From: p, To: p + size, Kind: Kind(b[8]), Seq: binary.LittleEndian.Uint64(b[32:])}
-	if b[8] > 4 || b[9] > 1 {
+	if b[8] > 5 || b[9] > 1 {
 		return s, true
 	}
 	payload := body[44:]

@@ -110,13 +110,13 @@ func TestPositionCompare(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	got := fmt.Sprint(KindData, KindDelete, KindMark, KindBatch, Kind(0), Kind(5), Whole, Classes, Class(9))
-	const want = "data delete mark batch kind(0) kind(5) whole [fragment void unused dropped hole corruption] class(9)"
+	got := fmt.Sprint(KindData, KindDelete, KindMark, KindBatch, KindGap, Kind(0), Kind(6), Whole, Classes, Class(9))
+	const want = "data delete mark batch gap kind(0) kind(6) whole [fragment void unused dropped hole corruption] class(9)"
 	if got != want {
 		t.Errorf("names are %q, want %q", got, want)
 	}
 	for k := range 256 {
-		if Kind(k).Known() != (k >= 1 && k <= 4) {
+		if Kind(k).Known() != (k >= 1 && k <= 5) {
 			t.Errorf("kind %d known: %v", k, Kind(k).Known())
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // looked for by its first byte, which text does not have.
 func (s *Scanner) quick(ev *Event) bool {
 	i := s.off - s.base
-	if i < 0 || i+Overhead > int64(len(s.block)) || s.off < s.dead || s.off < s.suspect {
+	if i < 0 || i > int64(len(s.block))-Overhead || s.off < s.dead || s.off < s.suspect {
 		return false
 	}
 	b := s.block[i:]

@@ -1,6 +1,10 @@
 package record
 
-import "io"
+import (
+	"io"
+
+	"github.com/manypen/manypen/internal/invariant"
+)
 
 // Event is what a [Scanner] found next: a record, or a stretch without one.
 type Event struct {
@@ -116,6 +120,10 @@ func (s *Scanner) Skip(off int64) {
 func (s *Scanner) Next(ev *Event) error {
 	ev.From = s.off
 	if s.quick(ev) {
+		if invariant.Enabled {
+			s.plain(ev)
+			s.consistent(ev)
+		}
 		s.off = ev.To
 		return nil
 	}
@@ -124,6 +132,9 @@ func (s *Scanner) Next(ev *Event) error {
 		size := s.size
 		err := s.next(ev)
 		if err == nil {
+			if invariant.Enabled {
+				s.consistent(ev)
+			}
 			s.off = ev.To
 		}
 		// The file is shorter than the snapshot said: it is being removed or

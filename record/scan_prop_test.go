@@ -15,6 +15,13 @@ type built struct {
 	bytes   []byte
 	limit   int64
 	records []span // whole and undamaged, in order
+	torn    []torn
+}
+
+// torn is a record of which only the first cut bytes were put at from.
+type torn struct {
+	from, cut int
+	whole     []byte
 }
 
 // drawSegment composes a segment of records and everything that can go wrong
@@ -69,6 +76,7 @@ func drawSegment(t *rapid.T, enc *Buffer) *built {
 		case 4, 5:
 			b := record()
 			cut := rapid.IntRange(0, len(b)-1).Draw(t, "torn at")
+			s.torn = append(s.torn, torn{len(s.bytes), cut, b})
 			put(b[:cut])
 			missing = b[cut]
 		case 6:
@@ -110,6 +118,11 @@ func (s *built) damage(t *rapid.T) {
 	for range max(0, rapid.IntRange(-3, 2).Draw(t, "flips")) {
 		at := rapid.IntRange(0, len(s.bytes)-1).Draw(t, "flip at")
 		s.bytes[at] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+	}
+	for _, r := range s.torn { // nor must a flip make up for what is lacking
+		if bytes.HasPrefix(s.bytes[r.from:], r.whole) {
+			s.bytes[r.from+r.cut] ^= 0x80
+		}
 	}
 	s.records = slices.DeleteFunc(s.records, func(r span) bool {
 		return !bytes.Equal(was[r.From:r.To], s.bytes[r.From:r.To])

@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -311,5 +312,24 @@ func TestPending(t *testing.T) {
 	}
 	if s.Offset() != int64(len(seg)) || s.Size() != int64(len(seg)) {
 		t.Errorf("offset %d, size %d, want %d", s.Offset(), s.Size(), len(seg))
+	}
+}
+
+// A scan may begin at any offset that a position can have: behind the end there
+// is nothing, and no sum of it overflows.
+func TestFromBehindTheEnd(t *testing.T) {
+	p := newParts(t, 2)
+	seg := cat(p.recs[0], p.recs[1])
+	for _, from := range []int64{int64(len(seg)), 1 << 20, math.MaxInt64 - Overhead, math.MaxInt64 - Overhead + 1, math.MaxInt64} {
+		for _, final := range []bool{false, true} {
+			s := NewScanner(bytes.NewReader(seg), ScannerOptions{Frame: p.f, Limit: int64(len(seg)), From: from})
+			s.See(int64(len(seg)), final)
+			if got := drain(t, s); len(got) > 0 {
+				t.Errorf("from %d, final %v: %v", from, final, brief(got))
+			}
+			if s.Offset() != from {
+				t.Errorf("from %d, final %v: goes on at %d", from, final, s.Offset())
+			}
+		}
 	}
 }
