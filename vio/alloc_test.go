@@ -25,6 +25,10 @@ func TestAllocs(t *testing.T) {
 	}
 	defer zero.Close()
 	plain := plainFile(t, nil)
+	appender, err := NewAppender(f)
+	if err != nil {
+		t.Fatal(err)
+	}
 	room := make([][]byte, 2000)
 	var cursor Cursor
 	for _, shape := range []struct{ pieces, size int }{
@@ -50,6 +54,10 @@ func TestAllocs(t *testing.T) {
 		}
 		check("Len", func() (int64, error) { n, _ := Len(bufs); return n, nil })
 		check("Appendv", func() (int64, error) { return Appendv(null, bufs) })
+		check("Appender", func() (int64, error) {
+			n, _, err := appender.Append(bufs)
+			return n, err
+		})
 		check("WritevAll", func() (int64, error) { return WritevAll(null, bufs) })
 		check("WritevAllAt", func() (int64, error) { return WritevAllAt(plain, bufs, 3) })
 		check("AppendvFlags", func() (int64, error) { return AppendvFlags(null, bufs, HiPri) })

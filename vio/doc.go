@@ -31,7 +31,8 @@
 //
 // [ReadvFlags], [WritevFlags] and [AppendvFlags] take the flags of preadv2(2)
 // and pwritev2(2), such as [DSync], and tell what happens where the system
-// refuses one. [Len], [Advance], [Trim], [Split] and [Cursor] are for what is
+// refuses one. An [Appender] does what Appendv does, and says where its bytes have
+// ended, for who appends to one file all the time and has a lock. [Len], [Advance], [Trim], [Split] and [Cursor] are for what is
 // left of a vector, [WriteAll] for writers that are no file, [SendFile] for
 // sockets and [CopyRange] for copies inside the kernel.
 //

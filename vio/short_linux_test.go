@@ -36,6 +36,17 @@ var shortWrites = []struct {
 	loop  bool
 }{
 	{"appendv", func(f *os.File, bufs [][]byte, _ int64) (int64, error) { return Appendv(f, bufs) }, false},
+	{"append", func(f *os.File, bufs [][]byte, _ int64) (int64, error) {
+		a, err := NewAppender(f)
+		if err != nil {
+			return 0, err
+		}
+		n, end, err := a.Append(bufs)
+		if st, serr := f.Stat(); serr != nil || n > 0 && end != st.Size() || n == 0 && end != -1 {
+			return n, fmt.Errorf("%d bytes end at %d of %d, %v", n, end, st.Size(), serr)
+		}
+		return n, err
+	}, false},
 	{"writev", func(f *os.File, bufs [][]byte, _ int64) (int64, error) { return Writev(f, bufs) }, false},
 	{"writevall", func(f *os.File, bufs [][]byte, _ int64) (int64, error) { return WritevAll(f, bufs) }, true},
 	{"writevat", WritevAt, false},

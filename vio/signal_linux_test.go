@@ -76,7 +76,32 @@ func eintrChild([]string) error {
 	if err != nil {
 		return err
 	}
+	if err := appenderInStorm(r, w, room); err != nil {
+		return err
+	}
 	return loopsInStorm(r, w, room)
+}
+
+// appenderInStorm does what eintrChild does with Appendv: 40 bytes are in the pipe at
+// the beginning and at the end.
+func appenderInStorm(r, w *os.File, room int) error {
+	a, err := NewAppender(w)
+	if err != nil {
+		return err
+	}
+	if _, err := Appendv(w, [][]byte{make([]byte, room-40)}); err != nil {
+		return err
+	}
+	return inStorm(func() error {
+		n, _, err := a.Append(even([]byte("0123456789012345678901234567890123456789"), 4))
+		if n != 40 || !errors.Is(err, unix.ESPIPE) { // a pipe has no position
+			return fmt.Errorf("Append = %d, %v, want 40", n, err)
+		}
+		return nil
+	}, func() error {
+		_, err := io.ReadFull(r, make([]byte, room))
+		return err
+	})
 }
 
 // loopsInStorm writes and reads three times what the pipe holds; 40 bytes are in
