@@ -42,6 +42,15 @@ func UnlockByte(f *os.File, off int64) error {
 	return lockByte(f, unix.F_OFD_SETLK, unix.F_UNLCK, off)
 }
 
+// LockedByte reports whether anybody else, in any process, has a lock on the byte.
+// It takes none, and f need not be open for writing.
+func LockedByte(f *os.File, off int64) (locked bool, err error) {
+	// An exclusive lock is what any other one would keep out.
+	ask := unix.Flock_t{Type: unix.F_WRLCK, Start: off, Len: 1}
+	err = control("lock", f, func(fd int) error { return unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &ask) })
+	return err == nil && ask.Type != unix.F_UNLCK, err
+}
+
 func lockByte(f *os.File, cmd int, kind int16, off int64) error {
 	return control("lock", f, func(fd int) error {
 		return unix.FcntlFlock(uintptr(fd), cmd, &unix.Flock_t{Type: kind, Start: off, Len: 1})

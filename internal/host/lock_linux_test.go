@@ -3,6 +3,9 @@ package host
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -61,6 +64,39 @@ func TestLockDir(t *testing.T) {
 	}
 }
 
+func TestFlockHolders(t *testing.T) {
+	const text = `1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF
+1: -> FLOCK  ADVISORY  WRITE 99 fe:00:5678 0 EOF
+2: FLOCK  ADVISORY  READ  77 00:2c:5678 0 EOF
+3: POSIX  ADVISORY  WRITE 55 fe:00:5678 0 EOF
+4: FLOCK  ADVISORY  WRITE 0 fe:00:5678 0 EOF
+5: FLOCK  ADVISORY  WRITE 44 fe:00:56789 0 EOF
+6: OFDLCK ADVISORY  WRITE -1 fe:00:5678 1 1
+junk
+`
+	if got := flockHolders([]byte(text), 5678); !slices.Equal(got, []int{1234, 77}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// Who holds the lock of a directory can be named, and is not once it is released.
+func TestLockDirHolders(t *testing.T) {
+	dir := newDir(t)
+	if ok, err := TryLockDir(dir, true); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	me := strconv.Itoa(os.Getpid()) + " ("
+	if got, err := LockDirHolders(dir); err != nil || len(got) != 1 || !strings.HasPrefix(got[0], me) {
+		t.Errorf("got %q, %v; want %s", got, err, me)
+	}
+	if err := UnlockDir(dir); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := LockDirHolders(dir); err != nil || len(got) != 0 {
+		t.Errorf("released: %q, %v", got, err)
+	}
+}
+
 func TestLockByte(t *testing.T) {
 	dir := newDir(t)
 	f := newFile(t, dir, "f", "", os.O_RDWR) // the byte need not exist
@@ -73,6 +109,12 @@ func TestLockByte(t *testing.T) {
 	p.do("true <nil>", "byte", path, "exclusive") // without a gap in between
 	if tryByte(t, f, 7, false) {
 		t.Error("exclusive does not exclude")
+	}
+	// Asking takes nothing, and sees what others have, shared or not.
+	for off, want := range map[int64]bool{7: true, 8: false} {
+		if locked, err := LockedByte(f, off); err != nil || locked != want {
+			t.Errorf("byte %d: %v, %v; want %v", off, locked, err, want)
+		}
 	}
 	// Opening and closing the file elsewhere in this process releases nothing.
 	if ok, err := TryLockByte(f, 9, true); !ok || err != nil {
