@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"container/heap"
 	"iter"
+
+	"github.com/manypen/manypen/internal/invariant"
 )
 
 // Cursor is a walk through keys in their order.
@@ -26,6 +28,9 @@ func Merge(cursors []Cursor, hi []byte) iter.Seq2[[]byte, Place] {
 		heap.Init(&h)
 		var key []byte
 		for len(h) > 0 && (hi == nil || bytes.Compare(h[0].key, hi) < 0) {
+			if invariant.Enabled && key != nil && bytes.Compare(h[0].key, key) <= 0 {
+				invariant.Violated("key %q comes behind %q", h[0].key, key)
+			}
 			key = append(key[:0], h[0].key...)
 			var newest Place
 			for len(h) > 0 && bytes.Equal(h[0].key, key) {

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"slices"
 	"sort"
+
+	"github.com/manypen/manypen/internal/invariant"
 )
 
 // Run holds the keys of what does not grow any more, in order, each with all its
@@ -66,6 +68,9 @@ func RunOf(c Cursor, base uint64) *Run {
 		}
 		relative = append(relative[:0], places...)
 		for i := range relative {
+			if invariant.Enabled && relative[i].At < base {
+				invariant.Violated("place %d of key %q is in front of its base %d", relative[i].At, key, base)
+			}
 			relative[i].At -= base
 		}
 		r.add(key, relative)
@@ -87,6 +92,9 @@ func (r *Run) add(key []byte, places []Place) {
 	r.b = binary.AppendUvarint(r.b, uint64(len(places)))
 	at := uint64(0)
 	for _, p := range places {
+		if invariant.Enabled && p.At < at {
+			invariant.Violated("place %d of key %q comes behind %d", p.At, key, at)
+		}
 		r.b = binary.AppendUvarint(r.b, p.At-at)
 		at = p.At
 		n := uint64(p.Index) << 1

@@ -34,7 +34,7 @@ func OpenDir(path string) (*Dir, error) {
 		err = &Error{Op: "open", Path: path, Err: fmt.Errorf("%w: a journal is a directory, this is not", ErrNotJournal)}
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, Placed("open", path, errors.Join(err, f.Close()))
 	}
 	return &Dir{Path: path, F: f}, nil
 }
@@ -49,7 +49,10 @@ func (d *Dir) Close() error { return d.F.Close() }
 // one may be seen and the earlier one not, and a segment would seem to be missing.
 // Segments are added in order and removed oldest first, so a gap tells, and whatever
 // is in it is seen by a second look.
-func (d *Dir) List() ([]uint64, error) { return complete(d.list, d.Exists) }
+func (d *Dir) List() ([]uint64, error) {
+	numbers, err := complete(d.list, d.Exists)
+	return numbers, Placed("list", d.Path, err)
+}
 
 func complete(list func() ([]uint64, error), exists func(n uint64) (bool, error)) ([]uint64, error) {
 	numbers, err := list()
@@ -94,7 +97,10 @@ func (d *Dir) list() ([]uint64, error) {
 }
 
 // Exists reports whether segment n has its name.
-func (d *Dir) Exists(n uint64) (bool, error) { return host.ExistsIn(d.F, Name(n)) }
+func (d *Dir) Exists(n uint64) (bool, error) {
+	there, err := host.ExistsIn(d.F, Name(n))
+	return there, Placed("stat", d.Path, err)
+}
 
 // Identify finds out which journal this is: from journal.id or, where that is
 // missing or damaged, from the header of a segment. ErrNotJournal means that
@@ -126,7 +132,7 @@ func (d *Dir) identifyBySegments() (fresh bool, err error) {
 	why := error(nil)
 	votes := make(map[[16]byte]int)
 	for _, n := range numbers {
-		h, err := d.peek(n)
+		h, err := d.read(n, func(h *Header) bool { return h.Number == n }) // of whatever journal
 		switch {
 		case errors.Is(err, ErrVersion):
 			return false, err
@@ -162,25 +168,32 @@ func (d *Dir) identifyBySegments() (fresh bool, err error) {
 	return true, &Error{Op: "open", Path: d.Path, Err: ErrNotJournal}
 }
 
-// peek reads the header of segment n without comparing it with anything.
-func (d *Dir) peek(n uint64) (Header, error) {
+// peek reads the header of segment n, and prefers a page that is of this journal.
+func (d *Dir) peek(n uint64) (Header, error) { return d.read(n, d.own(n)) }
+
+// own returns what a page of segment n has to say to be of this journal.
+func (d *Dir) own(n uint64) func(*Header) bool {
+	return func(h *Header) bool { return h.UUID == d.UUID && h.Number == n }
+}
+
+func (d *Dir) read(n uint64, fits func(*Header) bool) (Header, error) {
 	f, err := host.OpenIn(d.F, Name(n), os.O_RDONLY)
 	if err != nil {
 		return Header{}, d.errorAt("open", n, 0, err)
 	}
 	defer f.Close() // only read from
-	h, _, err := readHeader(f)
+	h, _, err := readHeader(f, fits)
 	return h, d.errorAt("open", n, 0, err)
 }
 
 // readHeader reads the header pages of f, or as much of them as there is.
-func readHeader(f *os.File) (h Header, damaged [2]bool, err error) {
+func readHeader(f *os.File, fits func(*Header) bool) (h Header, damaged [2]bool, err error) {
 	b := make([]byte, HeaderSize)
 	n, err := f.ReadAt(b, 0)
 	if err != nil && err != io.EOF {
 		return h, damaged, err
 	}
-	return parseHeader(b[:n])
+	return parseHeader(b[:n], fits)
 }
 
 // SizeOf is the size of segment n in bytes, 0 if it has been removed.

@@ -1,6 +1,8 @@
 package segment
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 
 	"github.com/manypen/manypen/record"
@@ -13,9 +15,19 @@ const maxAhead = 1
 // ending finds out from the headers behind segment n how it ended. What they do
 // not tell, because they are gone or damaged, is not known and changes nothing:
 // such a segment may have been closed early, and it was not cut.
-func (d *Dir) ending(n uint64) (e record.Ending) {
+func (d *Dir) ending(n uint64) record.Ending {
+	e, _ := d.endingOrError(n) // by what can be read
+	return e
+}
+
+// endingOrError is ending for who decides something for good by it. The error says that
+// a header could not be read, which another time would tell more.
+func (d *Dir) endingOrError(n uint64) (e record.Ending, failed error) {
 	for k := n + 1; k <= n+1+maxAhead; k++ {
 		h, err := d.peek(k)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrHeaderLost) && !errors.Is(err, ErrVersion) {
+			failed = err
+		}
 		if err != nil || h.UUID != d.UUID || h.Number != k {
 			continue // whoever opens that segment says what is wrong with it
 		}
@@ -29,7 +41,7 @@ func (d *Dir) ending(n uint64) (e record.Ending) {
 			}
 		}
 	}
-	return e
+	return e, failed
 }
 
 // OpenToRead opens segment n and limits it to what belongs to the journal.

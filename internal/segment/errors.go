@@ -3,6 +3,7 @@ package segment
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/manypen/manypen/record"
 )
@@ -42,6 +43,24 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// Placed adds to an error of the system which operation it ended and where, for an
+// operation on the directory path as a whole. An error that says so itself, and one that
+// the system has no part in, is returned as it is.
+func Placed(op, path string, err error) error {
+	if err == nil {
+		return nil // in front of what errors.As wants on the heap: every append comes here
+	}
+	var placed *Error
+	var system *fs.PathError
+	if errors.As(err, &placed) || !errors.As(err, &system) {
+		return err
+	}
+	if pe, ok := err.(*fs.PathError); ok { // nothing is wrapped around it: say the path once
+		path, err = pe.Path, pe.Err
+	}
+	return &Error{Op: op, Path: path, Err: err}
+}
 
 func foreignf(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrForeign}, args...)...)

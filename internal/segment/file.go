@@ -30,6 +30,11 @@ type File struct {
 func (d *Dir) Open(n uint64, flag int) (*File, error) {
 	f, err := host.OpenIn(d.F, Name(n), flag)
 	if err != nil {
+		// A directory or a link in place of a segment costs that segment, and not all
+		// that stand behind it.
+		if st, serr := host.StatIn(d.F, Name(n)); serr == nil && !st.Mode.IsRegular() {
+			err = foreignf("it is no regular file (%v)", st.Mode.Type())
+		}
 		return nil, d.errorAt("open", n, 0, err)
 	}
 	s := &File{F: f, Number: n, dir: d}
@@ -43,7 +48,7 @@ func (s *File) load(writing bool) (err error) {
 	if s.Inode, err = host.StatFile(s.F); err != nil {
 		return err
 	}
-	s.Header, s.Damaged, err = readHeader(s.F)
+	s.Header, s.Damaged, err = readHeader(s.F, s.dir.own(s.Number))
 	switch {
 	case errors.Is(err, ErrHeaderLost):
 		unknown := int64(MaxLimit)

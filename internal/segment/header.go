@@ -191,12 +191,22 @@ func parsePage(b []byte) page {
 
 // parseHeader takes the first HeaderSize bytes of a segment, or as many as
 // there are, and returns the header that either page holds. damaged tells
-// which pages are not whole.
-func parseHeader(b []byte) (h Header, damaged [2]bool, err error) {
+// which pages are not whole. A page that does not fit where it is, as one of another
+// segment which a disk has put there, is damaged if the other one fits; else it
+// says what the file is.
+func parseHeader(b []byte, fits func(*Header) bool) (h Header, damaged [2]bool, err error) {
 	var pages [2]page
+	var fit [2]bool
 	for i := range pages {
 		pages[i] = parsePage(b[min(i*pageSize, len(b)):])
 		damaged[i] = pages[i].state != pageWhole
+		fit[i] = !damaged[i] && fits(&pages[i].Header)
+	}
+	for i := range pages {
+		if fit[i] {
+			damaged[1-i] = !fit[1-i]
+			return pages[i].Header, damaged, nil
+		}
 	}
 	for _, p := range pages {
 		if p.state == pageWhole {

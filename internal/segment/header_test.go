@@ -122,7 +122,7 @@ func TestHeaderRoundTrip(t *testing.T) {
 		if rapid.Bool().Draw(t, "has a predecessor") {
 			h.Prev = limits("prev")
 		}
-		got, damaged, err := parseHeader(h.encode())
+		got, damaged, err := parseHeader(h.encode(), anything)
 		if got != h || damaged != [2]bool{} || err != nil {
 			t.Fatalf("got %+v, %v, %v; want %+v", got, damaged, err, h)
 		}
@@ -181,17 +181,45 @@ func TestHeaderFields(t *testing.T) {
 		c.change(page)
 		resum(page)
 		both := append(bytes.Clone(page), page...)
-		if _, damaged, err := parseHeader(both); !errors.Is(err, c.want) || (c.want == nil) == damaged[0] || damaged[0] != damaged[1] {
+		if _, damaged, err := parseHeader(both, anything); !errors.Is(err, c.want) || (c.want == nil) == damaged[0] || damaged[0] != damaged[1] {
 			t.Errorf("%s in both pages: %v, damaged %v; want %v", c.name, err, damaged, c.want)
 		}
 		// One page that is whole decides, whatever the other one says.
-		got, damaged, err := parseHeader(b)
+		got, damaged, err := parseHeader(b, anything)
 		if err != nil || damaged != [2]bool{c.want != nil, false} || c.want != nil && got != h {
 			t.Errorf("%s in the first page: %v, damaged %v", c.name, err, damaged)
 		}
 		swapped := append(bytes.Clone(b[pageSize:]), page...)
-		if got, damaged, err := parseHeader(swapped); err != nil || damaged != [2]bool{false, c.want != nil} || got != h {
+		if got, damaged, err := parseHeader(swapped, anything); err != nil || damaged != [2]bool{false, c.want != nil} || got != h {
 			t.Errorf("%s in the second page: %v, damaged %v", c.name, err, damaged)
+		}
+	}
+}
+
+func anything(*Header) bool { return true }
+
+// A page that is whole and of another segment, or another journal, is damage to this
+// header as long as the other page is this segment's own.
+func TestHeaderMisplacedPage(t *testing.T) {
+	h := goldenSegment(2)
+	own := func(g *Header) bool { return g.UUID == h.UUID && g.Number == h.Number }
+	neighbour, stranger := goldenSegment(1), h
+	stranger.UUID[3]++
+	for _, other := range []Header{neighbour, stranger} {
+		for i := range 2 {
+			b := h.encode()
+			copy(b[i*pageSize:], other.encode()[:pageSize])
+			got, damaged, err := parseHeader(b, own)
+			if want := [2]bool{i == 0, i == 1}; got != h || damaged != want || err != nil {
+				t.Errorf("page %d of segment %d: segment %d, damaged %v, %v", i, other.Number, got.Number, damaged, err)
+			}
+			clear(b[(1-i)*pageSize:][:pageSize])
+			if got, _, err := parseHeader(b, own); got != other || err != nil {
+				t.Errorf("page %d alone: segment %d, %v; want what it says", i, got.Number, err)
+			}
+		}
+		if got, damaged, err := parseHeader(other.encode(), own); got != other || damaged != [2]bool{} || err != nil {
+			t.Errorf("both pages: segment %d, damaged %v, %v; want what they say", got.Number, damaged, err)
 		}
 	}
 }
@@ -222,7 +250,7 @@ func TestHeaderNewerVersion(t *testing.T) {
 		{"an older one, another checksum", newer(0, false), newer(0, false), ErrHeaderLost},
 		{"ours and a newer one", h.encode()[:pageSize], newer(2, true), nil},
 	} {
-		_, _, err := parseHeader(append(bytes.Clone(c.first), c.second...))
+		_, _, err := parseHeader(append(bytes.Clone(c.first), c.second...), anything)
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
@@ -243,7 +271,7 @@ func TestHeaderEveryBit(t *testing.T) {
 	}
 	for bit := 0; bit < 8*len(b); bit += step {
 		b[bit/8] ^= 1 << (bit % 8)
-		got, damaged, err := parseHeader(b)
+		got, damaged, err := parseHeader(b, anything)
 		if want := [2]bool{bit/8 < pageSize, bit/8 >= pageSize}; got != h || damaged != want || err != nil {
 			t.Fatalf("bit %d of byte %d: damaged %v, %v", bit%8, bit/8, damaged, err)
 		}
@@ -256,7 +284,7 @@ func TestHeaderPrefix(t *testing.T) {
 	h := goldenSegment(2)
 	b := h.encode()
 	for n := range len(b) {
-		_, damaged, err := parseHeader(b[:n])
+		_, damaged, err := parseHeader(b[:n], anything)
 		if want := [2]bool{n < pageSize, true}; damaged != want || (err == nil) != (n >= pageSize) || err != nil && err != ErrHeaderLost {
 			t.Fatalf("%d bytes: damaged %v, %v", n, damaged, err)
 		}
@@ -266,7 +294,7 @@ func TestHeaderPrefix(t *testing.T) {
 		for range rapid.IntRange(1, 20).Draw(t, "changes") {
 			c[rapid.IntRange(0, len(c)-1).Draw(t, "offset")] = rapid.Byte().Draw(t, "byte")
 		}
-		got, _, err := parseHeader(c[:rapid.IntRange(0, len(c)).Draw(t, "length")])
+		got, _, err := parseHeader(c[:rapid.IntRange(0, len(c)).Draw(t, "length")], anything)
 		if err == nil && got != h {
 			t.Fatalf("another header came out: %+v", got)
 		}

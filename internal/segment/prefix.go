@@ -1,7 +1,9 @@
 package segment
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/manypen/manypen/record"
@@ -76,6 +78,9 @@ func (s *File) mayHaveLost(ev *record.Event) (bool, error) {
 	}
 	var b [64 << 10]byte
 	next, err := s.dir.peek(s.Number + 1)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrHeaderLost) {
+		return false, err // it may say another time what this is decided by, for good
+	}
 	if err == nil && next.Rolled && next.Number == s.Number+1 && ev.To == size {
 		if size < next.PrevSize {
 			return true, nil // then it was not synced, nor anything behind it
@@ -112,7 +117,13 @@ func (d *Dir) sealed(n uint64, f func(*File, *record.Event) (more bool, err erro
 	}
 	scan := record.NewScanner(s.F, record.ScannerOptions{Frame: s.Frame, Limit: s.Limit, From: HeaderSize, Reuse: true})
 	scan.See(size, true)
-	scan.Ends(d.ending(n))
+	// The journal is cut by what is found here: what cannot be read now must not count
+	// as what is not known.
+	ending, err := d.endingOrError(n)
+	if err != nil {
+		return err
+	}
+	scan.Ends(ending)
 	for ev := (record.Event{}); ; {
 		if err := scan.Next(&ev); err != nil {
 			if err == io.EOF {

@@ -45,6 +45,12 @@ func (s *File) ReadAt(off int64) (record.Event, error) {
 	if h.Interpretable() {
 		ev.Key, ev.Value = s.Frame.Payload(&h, b)
 	}
+	if h.Interpretable() && h.Kind == record.KindBatch {
+		// The same as a scanner asks for: else a look-up would find what no loop gives.
+		if _, ok := record.NewEntries(ev.Value); !ok || h.KeyLen != 0 {
+			return record.Event{}, s.ErrorAt("read", off, ErrCorrupt)
+		}
+	}
 	return ev, nil
 }
 

@@ -30,7 +30,7 @@ func (d *Dir) End() (End, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // there is a higher one now: the highest is never removed
 		}
-		return End{n, st.Size}, err
+		return End{n, st.Size}, Placed("stat", d.Path, err)
 	}
 }
 

@@ -442,7 +442,8 @@ func TestReadersBesideWriter(t *testing.T) {
 	}
 }
 
-// Something that is no file has a segment's name: an error, and no hanging.
+// Something that is no file has a segment's name: an error, no hanging, and what
+// stands behind it is read all the same.
 func TestReaderOfNoFile(t *testing.T) {
 	l, _ := three(t)
 	l.remove(2)
@@ -452,14 +453,18 @@ func TestReaderOfNoFile(t *testing.T) {
 	r := l.snapshot(record.Position{Segment: 2})
 	var ev record.Event
 	var located *Error
-	if err := r.Next(&ev); !errors.As(err, &located) || located.Segment != 2 {
+	if err := r.Next(&ev); !errors.As(err, &located) || located.Segment != 2 || !errors.Is(err, ErrForeign) {
 		t.Errorf("error %v", err)
+	}
+	if err := r.Next(&ev); err != nil || r.Segment() != 3 {
+		t.Errorf("behind it: %v, segment %d", err, r.Segment())
 	}
 	l.remove(2)
 	if err := os.Symlink(filepath.Join(l.dir, Name(1)), l.path(2)); err != nil {
 		t.Skip("no symbolic links:", err)
 	}
-	if err := r.Next(&ev); !errors.As(err, &located) || located.Segment != 2 {
+	r = l.snapshot(record.Position{Segment: 2})
+	if err := r.Next(&ev); !errors.As(err, &located) || located.Segment != 2 || !errors.Is(err, ErrForeign) {
 		t.Errorf("of a symbolic link: %v", err)
 	}
 	if _, err := host.StatIn(l.d.F, Name(2)); err != nil {
