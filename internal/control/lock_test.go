@@ -50,6 +50,7 @@ func TestAwaitEnds(t *testing.T) {
 	if err := p.Await(p.Turn()+1, time.Hour); err != nil {
 		t.Error(err)
 	}
+	needFaults(t)
 	if err := os.Truncate(path(dir), 0); err != nil {
 		t.Fatal(err)
 	}

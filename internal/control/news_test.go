@@ -135,6 +135,7 @@ func TestNewsOfLostPage(t *testing.T) {
 	create(t, dir, 1, 0)
 	p := open(t, dir)
 	seen := p.Listen()
+	needFaults(t)
 	if err := os.Truncate(path(dir), 0); err != nil {
 		t.Fatal(err)
 	}

@@ -198,6 +198,7 @@ func TestCutOffWhileMapped(t *testing.T) {
 	dir := newDir(t)
 	create(t, dir, 3, At(2, 9000))
 	p := open(t, dir)
+	needFaults(t)
 	if err := os.Truncate(path(dir), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -243,6 +244,7 @@ func TestEveryWordOfACutOffPage(t *testing.T) {
 		dir := newDir(t)
 		create(t, dir, 3, At(3, 0))
 		p := open(t, dir)
+		needFaults(t)
 		if err := os.Truncate(path(dir), 0); err != nil {
 			t.Fatal(err)
 		}
