@@ -7,6 +7,8 @@ import (
 
 	"github.com/manypen/manypen/internal/control"
 	"github.com/manypen/manypen/internal/host"
+	"github.com/manypen/manypen/internal/invariant"
+	"github.com/manypen/manypen/internal/segment"
 	"github.com/manypen/manypen/record"
 	"github.com/manypen/manypen/vio"
 )
@@ -16,6 +18,7 @@ type Ack struct {
 	Position record.Position // of its first byte
 	End      int64           // offset behind its last byte
 	Seq      uint64          // of the record, or of a batch's first entry
+	Time     int64           // that the record has got
 }
 
 // Pos is the end of the record as a position to sync to.
@@ -39,11 +42,23 @@ func (e *FragmentError) Unwrap() []error { return []error{e.Err, io.ErrShortWrit
 // Append appends one record of h's kind and time. waits says that the caller will
 // ask for this very record by SyncTo: then it is not Sync that has to tell of it.
 func (w *Writer) Append(h record.Header, key, value []byte, waits bool) (Ack, error) {
+	u := unit{h: h, count: 1, key: key, value: value}
+	small := record.Overhead+len(key)+len(value) <= combinedRecord
+	if small && !w.line.state.CompareAndSwap(idle, busy) {
+		return w.meet(&u, waits)
+	}
+	// Each function between here and the system call costs (vio.Appender).
 	w.lock(&w.mu)
-	defer w.mu.Unlock()
-	ack, err := w.append(&h, 1, key, value, nil)
+	ack, err := w.append(&u)
 	w.tell()
 	w.noteLoose(ack, err, waits)
+	w.mu.Unlock()
+	if small && !w.line.state.CompareAndSwap(busy, idle) {
+		w.serveLine(nil)
+	}
+	if err != nil {
+		err = w.located("append", err)
+	}
 	return ack, err
 }
 
@@ -51,12 +66,15 @@ func (w *Writer) Append(h record.Header, key, value []byte, waits bool) (Ack, er
 func (w *Writer) AppendBatch(h record.Header, count int, entries [][]byte, waits bool) (Ack, error) {
 	w.lock(&w.mu)
 	defer w.mu.Unlock()
-	ack, err := w.append(&h, count, nil, nil, entries)
+	ack, err := w.append(&unit{h: h, count: count, entries: entries})
 	w.tell()
 	w.buf.Release()
 	w.noteLoose(ack, err, waits)
-	return ack, err
+	return ack, w.located("append", err)
 }
+
+// located adds to an error of the system what it ended and where, unless it says so.
+func (w *Writer) located(op string, err error) error { return segment.Placed(op, w.dir.Path, err) }
 
 func (w *Writer) noteLoose(ack Ack, err error, waits bool) {
 	if err == nil && !waits {
@@ -64,26 +82,38 @@ func (w *Writer) noteLoose(ack Ack, err error, waits bool) {
 	}
 }
 
-// append carries out A1 to A5 for one unit: a record, or a batch if there are
-// entries.
-func (w *Writer) append(h *record.Header, count int, key, value []byte, entries [][]byte) (Ack, error) {
-	// The number is used up only when the whole record is in the journal: a
-	// void one keeps it, a fragment leaves it to the next record (ENGINE 3).
-	h.Writer, h.Seq = w.id, w.seq+1
-	var torn *FragmentError
-	var tornAt record.Position
+// unit is what one append is about: a record, or a batch if there are entries.
+type unit struct {
+	h          record.Header
+	count      int
+	key, value []byte
+	entries    [][]byte
+	kept       bool   // h keeps its writer, sequence and time: it is of another journal
+	from       uint64 // of a gap: its first sequence
+
+	torn   *FragmentError // what an earlier try has left, nil if nothing
+	tornAt record.Position
+}
+
+// append carries out A1 to A5 for one unit.
+func (w *Writer) append(u *unit) (Ack, error) {
+	if err := w.number(u); err != nil {
+		return Ack{}, err
+	}
+	torn, tornAt := u.torn, u.tornAt
 	for {
 		if err := w.beReady(); err != nil { // A1
 			return Ack{}, err
 		}
 		cur := w.cur
-		vec, err := w.encode(h, count, key, value, entries)
+		h := u.h // each segment has a layout of its own
+		vec, err := w.encode(&h, u)
 		if err != nil {
 			return Ack{}, err
 		}
 		mark := int64(0)
 		if torn == nil {
-			vec, mark = w.withMark(h, vec)
+			vec, mark = w.withMark(&h, vec)
 		}
 		w.at("A2")
 		start, n, err := w.write(cur, vec) // A2, A3
@@ -97,14 +127,20 @@ func (w *Writer) append(h *record.Header, count int, key, value []byte, entries 
 		void := start >= cur.Limit
 		switch {
 		case errors.Is(err, ErrOutcomeUnknown):
-			w.stale = true
+			w.doubtNumbers(cur, u, 1)
 			return Ack{}, cur.ErrorAt("append", start, err)
 		case err == nil && !void: // A4: wholly there, and it starts below the limit
-			w.seq += uint64(count)
+			if u.kept {
+				w.guest = true
+				w.guests += uint64(u.count)
+			} else {
+				w.seq += uint64(u.count)
+			}
+			w.acknowledged(cur, start, n)
 			w.count.appended.Appends++
 			w.count.appended.Bytes += uint64(n + mark)
 			w.mark.since += n
-			return Ack{record.Position{Segment: cur.Number, Offset: start}, start + n, h.Seq}, nil
+			return Ack{record.Position{Segment: cur.Number, Offset: start}, start + n, h.Seq, h.Time}, nil
 		case void:
 			w.count.appended.Voids++
 			continue // whole or torn, nobody will read it: append it to the next segment
@@ -127,6 +163,36 @@ func (w *Writer) append(h *record.Header, count int, key, value []byte, entries 
 	}
 }
 
+// number gives u the next sequence. It is used up only when the whole record is in the
+// journal: a void one keeps it, a fragment leaves it to the next record (ENGINE 3).
+func (w *Writer) number(u *unit) error {
+	if err := w.findOut(); err != nil || u.kept {
+		return err
+	}
+	u.h.Writer, u.h.Seq = w.id, w.seq+1
+	return nil
+}
+
+// acknowledged checks what an acknowledgement of [start, start+n) relies on: that the
+// next one stands behind it, and that the descriptor it was written through is one that
+// a sync goes by (I13).
+func (w *Writer) acknowledged(cur *pin, start, n int64) {
+	if !invariant.Enabled {
+		return
+	}
+	invariant.Held(&w.mu, "mu")
+	switch {
+	case start < segment.HeaderSize || start >= cur.Limit:
+		invariant.Violated("%d is no place for a record below the limit %d", start, cur.Limit)
+	case start+n > cur.last:
+		invariant.Violated("a record ends at %d, and the last write at %d", start+n, cur.last)
+	case w.cur != cur:
+		invariant.Violated("segment %d was written to, and %d is current", cur.Number, w.cur.Number)
+	case w.seq == 0 && !w.guest:
+		invariant.Violated("a record has no sequence")
+	}
+}
+
 // dirError places an error in a segment that need not be the current one.
 func (p *pin) dirError(at record.Position, err error) error {
 	if at.Segment == p.Number {
@@ -135,13 +201,18 @@ func (p *pin) dirError(at record.Position, err error) error {
 	return placed("append", at, err)
 }
 
-func (w *Writer) encode(h *record.Header, count int, key, value []byte, entries [][]byte) ([][]byte, error) {
+func (w *Writer) encode(h *record.Header, u *unit) ([][]byte, error) {
 	var vec [][]byte
 	var err error
-	if entries == nil {
-		vec, err = w.buf.Encode(&w.cur.Frame, h, key, value)
-	} else {
-		vec, err = w.buf.EncodeBatch(&w.cur.Frame, h, uint32(count), entries)
+	switch {
+	case u.from != 0:
+		vec, err = w.buf.EncodeGap(&w.cur.Frame, h, u.from)
+	case u.kept:
+		vec, err = w.encodeKept(h, u)
+	case u.entries == nil:
+		vec, err = w.buf.Encode(&w.cur.Frame, h, u.key, u.value)
+	default:
+		vec, err = w.buf.EncodeBatch(&w.cur.Frame, h, uint32(u.count), u.entries)
 	}
 	if err == nil && h.Size() > w.cur.MaxRecord {
 		// In the caller's terms: what a record costs beyond is not his business.
@@ -163,21 +234,22 @@ func (w *Writer) write(p *pin, vec [][]byte) (start, n int64, err error) {
 			}
 		}()
 	}
-	n, err = vio.Appendv(p.F, vec) // A2
+	// The offset of an O_APPEND descriptor is the end of its own last write, whatever
+	// others have appended since (KERNEL 3.4).
+	n, end, err := p.out.Append(vec) // A2, A3
 	w.mark.release()
-	var call *vio.Error
-	if errors.As(err, &call) {
-		err = call.Err // the caller says where and how much
+	if err != nil {
+		var call *vio.Error // on the heap, because errors.As takes its address: only here
+		if errors.As(err, &call) {
+			err = call.Err // the caller says where and how much
+		}
 	}
 	if n == 0 {
 		return 0, 0, err
 	}
 	w.at("A3")
-	// A3. The offset of an O_APPEND descriptor is the end of its own last
-	// write, whatever others have appended since (KERNEL 3.4).
-	end, serr := p.F.Seek(0, io.SeekCurrent)
-	if serr != nil {
-		return p.last, 0, fmt.Errorf("%w: %w", ErrOutcomeUnknown, serr)
+	if end < 0 {
+		return p.last, 0, fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
 	}
 	start = end - n
 	if start < p.last {

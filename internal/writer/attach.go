@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/manypen/manypen/internal/control"
+	"github.com/manypen/manypen/internal/invariant"
 	"github.com/manypen/manypen/internal/segment"
 	"github.com/manypen/manypen/record"
 )
@@ -20,6 +21,7 @@ var errUnsettled = fmt.Errorf("%w: the control file is removed again and again",
 // asks for. A writer that had another page first looks for its records that
 // were not synced. The caller holds mu.
 func (w *Writer) attach() error {
+	invariant.Held(&w.mu, "mu")
 	w.lock(&w.syncMu)
 	defer w.syncMu.Unlock()
 	if w.closed {
@@ -136,6 +138,9 @@ type need struct {
 	parts []part // oldest first, at least one
 	last  uint64
 	doubt doubt // what to say of them if they are not found
+	// guests says that records of other journals may be among them, whose sequences
+	// nobody here knows: they cannot be found.
+	guests bool
 }
 
 // part says that the records from sequence first on are in a segment or behind it.
@@ -151,13 +156,13 @@ func (w *Writer) unsynced() *need {
 	if n := len(w.doubts); n > 0 && w.doubts[n-1].to >= d.to {
 		return nil // its outcome is unknown already
 	}
-	n := &need{last: w.seq, doubt: d}
+	n := &need{last: w.seq, doubt: d, guests: w.guest && d.from < d.to}
 	for _, p := range w.pins {
 		if p.Number >= d.from.FirstUnsynced() && p.first <= w.seq {
 			n.parts = append(n.parts, part{p.Number, p.first})
 		}
 	}
-	if len(n.parts) == 0 {
+	if len(n.parts) == 0 && !n.guests {
 		return nil
 	}
 	return n
@@ -172,6 +177,10 @@ func (w *Writer) unsynced() *need {
 func (w *Writer) confirm() {
 	n := w.need
 	w.need = nil
+	if n != nil && n.guests {
+		w.doubt(n.doubt)
+		return
+	}
 	for oldest := uint64(0); n != nil; {
 		numbers, err := w.dir.List()
 		if err != nil || len(numbers) == 0 || numbers[0] == oldest {
@@ -204,7 +213,7 @@ func (w *Writer) found(n *need) bool {
 		if r.Next(&ev) != nil {
 			return false
 		}
-		if ev.Class != record.Whole || ev.Header.Writer != w.id || ev.Header.Kind == record.KindMark {
+		if ev.Class != record.Whole || ev.Header.Writer != w.id || ev.Header.Kind.Note() {
 			continue
 		}
 		if ev.Header.Seq != next {

@@ -255,8 +255,9 @@ func (w *world) open(p *proc) error {
 	return nil
 }
 
-// start makes a process that opens the journal and then works on two goroutines,
-// of which one waits for the disk with every record.
+// start makes a process that opens the journal and then works on two goroutines or
+// four, of which one waits for the disk with every record. Four can meet in front of an
+// append.
 func (w *world) start() {
 	p := &proc{name: fmt.Sprintf("%d.%d", w.boot, len(w.procs))}
 	w.procs = append(w.procs, p)
@@ -270,6 +271,9 @@ func (w *world) start() {
 			w.step("between two opens")
 		}
 		w.spawn(p, func() { w.work(p, true) })
+		for range 2 * w.rng.IntN(2) {
+			w.spawn(p, func() { w.work(p, false) })
+		}
 		w.work(p, false)
 	})
 }

@@ -514,7 +514,35 @@ func TestC27SharedOffset(t *testing.T) {
 	if !errors.Is(err, ErrOutcomeUnknown) {
 		t.Errorf("error %v, want ErrOutcomeUnknown", err)
 	}
-	put(t, w, "three")
+	// The record is there, and its number is used up.
+	if ack := put(t, w, "three"); ack.Seq != 3 {
+		t.Errorf("sequence %d behind a record of unknown outcome that is there, want 3", ack.Seq)
+	}
+	// One that is not there has used none.
+	w.unclear = &unclear{segment: w.cur.Number, records: 1, each: 1}
+	if ack := put(t, w, "four"); ack.Seq != 4 {
+		t.Errorf("sequence %d behind one that is not there, want 4", ack.Seq)
+	}
+	// Nor can anybody miss one in a segment that was removed.
+	w.unclear = &unclear{segment: w.cur.Number + 7, records: 1, each: 2}
+	if ack := put(t, w, "five"); ack.Seq != 7 {
+		t.Errorf("sequence %d behind two that are gone, want 7", ack.Seq)
+	}
+	// As long as it cannot be read nothing is appended.
+	w.unclear = &unclear{segment: w.cur.Number, records: 1, each: 1}
+	path := filepath.Join(w.dir.Path, segment.Name(w.cur.Number))
+	if err := errors.Join(os.Rename(path, path+"~"), os.Symlink("nowhere", path)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Append(record.Header{Kind: record.KindData}, nil, []byte("six"), false); err == nil || errors.Is(err, ErrOutcomeUnknown) {
+		t.Errorf("with a segment that cannot be read: %v", err)
+	}
+	if err := os.Rename(path+"~", path); err != nil {
+		t.Fatal(err)
+	}
+	if ack := put(t, w, "six"); ack.Seq != 8 {
+		t.Errorf("sequence %d, want 8", ack.Seq)
+	}
 }
 
 // C28: a child inherits no descriptor, so it cannot keep a lock of its parent.

@@ -2,6 +2,8 @@ package writer
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,9 +27,21 @@ func (w *Writer) withDir(alone bool, f func() error) error {
 	defer w.dirMu.Unlock()
 	err := w.poll(func() (bool, error) { return host.TryLockDir(w.dir.F, alone) })
 	if err != nil {
-		return &segment.Error{Op: "lock", Path: w.dir.Path, Err: err}
+		return &segment.Error{Op: "lock", Path: w.dir.Path, Err: w.blame(err)}
 	}
 	return errors.Join(f(), host.UnlockDir(w.dir.F))
+}
+
+// blame adds to a timeout who has the directory locked, if that can be told.
+func (w *Writer) blame(err error) error {
+	if !errors.Is(err, ErrTimeout) {
+		return err
+	}
+	holders, herr := host.LockDirHolders(w.dir.F)
+	if herr != nil || len(holders) == 0 {
+		return err // it says less, and nothing wrong
+	}
+	return fmt.Errorf("%w, which is held by process %s", err, strings.Join(holders, ", "))
 }
 
 // poll calls try until it succeeds, fails or the time is up. Waiting in the

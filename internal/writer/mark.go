@@ -34,7 +34,8 @@ func (m *marker) restart(syn control.Pos) {
 // the next one says more.
 func (w *Writer) withMark(h *record.Header, vec [][]byte) ([][]byte, int64) {
 	m := &w.mark
-	if m.since < markBytes && h.Time-m.looked < markTime {
+	// A clock that was set back makes the difference negative, and the mark due.
+	if m.since < markBytes && uint64(h.Time-m.looked) < uint64(markTime) {
 		return vec, 0
 	}
 	m.looked, m.since = h.Time, 0

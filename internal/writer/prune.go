@@ -7,6 +7,7 @@ import (
 
 	"github.com/manypen/manypen/internal/control"
 	"github.com/manypen/manypen/internal/host"
+	"github.com/manypen/manypen/internal/invariant"
 	"github.com/manypen/manypen/internal/segment"
 )
 
@@ -53,7 +54,7 @@ func (w *Writer) Prune(n uint64) (removed []uint64, err error) {
 	w.lock(&w.mu)
 	defer w.mu.Unlock()
 	w.tell()
-	return removed, errors.Join(serr, err)
+	return removed, w.located("prune", errors.Join(serr, err))
 }
 
 // durableTo makes everything durable up to the end of segment n, and returns the
@@ -84,6 +85,7 @@ func (w *Writer) durableTo(n uint64) (first uint64, err error) {
 // removeSome removes the oldest segments before segment n. The caller holds the
 // directory lock alone. more is whether there may be others.
 func (w *Writer) removeSome(n uint64) (removed []uint64, more bool, err error) {
+	invariant.Held(&w.dirMu, "dirMu")
 	numbers, err := w.dir.List() // the newest may be another one by now
 	if err != nil {
 		return nil, false, err
@@ -91,6 +93,9 @@ func (w *Writer) removeSome(n uint64) (removed []uint64, more bool, err error) {
 	numbers = prunable(numbers, n)
 	more = len(numbers) > pruneAtOnce
 	for _, k := range numbers[:min(len(numbers), pruneAtOnce)] {
+		if invariant.Enabled && k >= n {
+			invariant.Violated("segment %d is pruned before segment %d", k, n)
+		}
 		w.at("T1")
 		err := host.RemoveIn(w.dir.F, segment.Name(k))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

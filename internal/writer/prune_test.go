@@ -135,7 +135,9 @@ func TestPruneGivesWay(t *testing.T) {
 		fill(t, w)
 	}
 	before := list(t, w)
+	w.dirMu.Lock()
 	removed, more, err := w.removeSome(before[len(before)-1])
+	w.dirMu.Unlock()
 	if err != nil || !more || !slices.Equal(removed, before[:pruneAtOnce]) {
 		t.Errorf("removed %v at once, %v; more: %v", removed, err, more)
 	}

@@ -10,12 +10,15 @@ import (
 
 	"github.com/manypen/manypen/internal/control"
 	"github.com/manypen/manypen/internal/host"
+	"github.com/manypen/manypen/internal/invariant"
 	"github.com/manypen/manypen/internal/segment"
 	"github.com/manypen/manypen/record"
+	"github.com/manypen/manypen/vio"
 )
 
 // beReady makes cur a segment that can take a record (A1). The caller holds mu.
 func (w *Writer) beReady() error {
+	invariant.Held(&w.mu, "mu")
 	for {
 		switch {
 		case w.closed:
@@ -194,6 +197,8 @@ func (w *Writer) moveTo(n uint64) error {
 
 // moveToLocked is moveTo with syncMu held too.
 func (w *Writer) moveToLocked(n uint64) error {
+	invariant.Held(&w.mu, "mu")
+	invariant.Held(&w.syncMu, "syncMu")
 	for {
 		var err error
 		if n, err = w.locate(n); err != nil {
@@ -264,7 +269,11 @@ func (w *Writer) openPins(n uint64) ([]*pin, error) {
 		if err != nil {
 			return opened, err
 		}
-		p := &pin{File: f, first: w.seq + 1, last: segment.HeaderSize}
+		out, err := vio.NewAppender(f.F)
+		if err != nil {
+			return opened, errors.Join(err, f.Close())
+		}
+		p := &pin{File: f, first: w.seq + 1, last: segment.HeaderSize, out: out}
 		opened = append(opened, p)
 		w.pins = append(w.pins, p)
 	}

@@ -51,7 +51,7 @@ type counters struct {
 // publish makes the copy that Stats reads. The caller holds mu.
 func (w *Writer) publish() {
 	c := &w.count
-	c.appended.Records = w.seq
+	c.appended.Records = w.seq + w.guests
 	c.copyMu.Lock()
 	c.copied = c.appended
 	c.copyMu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/manypen/manypen/internal/control"
+	"github.com/manypen/manypen/internal/invariant"
 	"github.com/manypen/manypen/internal/segment"
 )
 
@@ -24,7 +25,7 @@ var (
 func (w *Writer) Sync() error {
 	pos, err := w.present()
 	if err != nil {
-		return err
+		return w.located("sync", err)
 	}
 	err = w.SyncTo(pos)
 	if errors.Is(err, ErrOutcomeUnknown) {
@@ -105,10 +106,10 @@ func (w *Writer) SyncTo(pos control.Pos) error {
 			// been, that was noted before there was a page that covers it.
 			return nil
 		case err != nil && !errors.Is(err, errUntrusted) && !errors.Is(err, errFailed):
-			return err
+			return w.located("sync", err)
 		}
 		if done, err := w.settleSync(pos, page, err); done {
-			return err
+			return w.located("sync", err)
 		}
 	}
 }
@@ -149,6 +150,7 @@ func (w *Writer) doubted(pos control.Pos) error {
 
 // doubt notes a stretch of unknown outcome. The caller holds mu.
 func (w *Writer) doubt(d doubt) {
+	invariant.Held(&w.mu, "mu")
 	w.doubts = append(w.doubts, d)
 	w.doubtful.Store(true)
 	if d.from < w.loose {
@@ -165,6 +167,7 @@ func (w *Writer) unknown(pos control.Pos, cause error) error {
 // does that before the next append. It returns true after a failed fdatasync,
 // which puts all in doubt that this writer has not synced. The caller holds mu.
 func (w *Writer) afterSync(err error) (doubtful bool) {
+	invariant.Held(&w.mu, "mu")
 	switch {
 	case errors.Is(err, errUntrusted):
 		w.stale, w.leave = true, true
@@ -285,6 +288,7 @@ const lookAgain = 2 * time.Millisecond
 // only segment whose error can have been seen by somebody dead is the first
 // that is not synced, and one pair of counters serves all (I12, C42 to C44).
 func (w *Writer) syncLocked(page *control.Page, pos control.Pos) error {
+	invariant.Held(&w.syncMu, "syncMu")
 	if page.Syn() >= pos { // since it was looked at
 		w.count.shared.Add(1)
 	}
@@ -361,6 +365,7 @@ func (w *Writer) syncSegment(page *control.Page, p *pin, whole bool) error {
 // cur is never among them as long as it takes records; afterwards moveTo has
 // replaced it.
 func (w *Writer) unpin() {
+	invariant.Held(&w.syncMu, "syncMu")
 	lo := w.page.Syn().FirstUnsynced()
 	for len(w.pins) > 1 && w.pins[0].Number < lo {
 		// Nothing was written through it that is not on disk; Close has no

@@ -16,6 +16,7 @@ import (
 	"github.com/manypen/manypen/internal/host"
 	"github.com/manypen/manypen/internal/segment"
 	"github.com/manypen/manypen/record"
+	"github.com/manypen/manypen/vio"
 )
 
 // Errors that a caller decides by.
@@ -67,6 +68,7 @@ type pin struct {
 	first uint64
 	// last is the end of this writer's last append.
 	last int64
+	out  *vio.Appender
 }
 
 // system is what tests replace to make the machine fail, or boot again.
@@ -104,9 +106,12 @@ type Writer struct {
 	leave  bool // and the file it is in is of no use to anybody who comes later
 	closed bool
 	seq    uint64 // of the last record that was appended
+	guest  bool   // records or gaps of other journals were appended
+	guests uint64 // how many records that were
 	buf    record.Buffer
 	mark   marker
 
+	line  line
 	group group
 	pace  pace // guarded by syncMu
 	// dirMu lets one goroutine have the directory lock at a time; it is taken
@@ -131,6 +136,10 @@ type Writer struct {
 	// doubtful is whether there are doubts.
 	doubtful atomic.Bool
 
+	// unclear is an append of which not even this writer knows whether it is in the
+	// journal, nil if there is none. Guarded by mu.
+	unclear *unclear
+
 	count counters
 
 	// background counts syncs that a roll has started.
@@ -146,7 +155,7 @@ func Open(path string, opt Options) (*Writer, error) { return open(path, opt, re
 
 func open(path string, opt Options, sys system) (_ *Writer, err error) {
 	if err := makeDir(path, opt); err != nil {
-		return nil, err
+		return nil, segment.Placed("create", path, err)
 	}
 	dir, err := segment.OpenDir(path)
 	if err != nil {
@@ -155,7 +164,7 @@ func open(path string, opt Options, sys system) (_ *Writer, err error) {
 	w := &Writer{dir: dir, opt: opt, sys: sys, id: randomID()}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, w.release())
+			err = w.located("open", errors.Join(err, w.release()))
 		}
 	}()
 	if err := w.identify(); err != nil {
@@ -264,7 +273,30 @@ func (w *Writer) admit() error {
 	if !ok {
 		return &segment.Error{Op: "open", Path: w.dir.Path, Err: unsafeError(kind, known, bootErr)}
 	}
+	if !host.Shared {
+		return nil // a lock of another byte would replace the one above
+	}
+	if _, err := host.TryLockByte(w.presence, presenceByte(w.id), together); err != nil {
+		return &segment.Error{Op: "lock", Path: w.presence.Name(), Err: err}
+	}
 	return nil
+}
+
+// presenceByte is the byte of journal.id that a writer has locked while it lives, so
+// that others can ask whether it does. Nothing else depends on it. Byte 0 is for all
+// of them, and offsets have 63 bits.
+func presenceByte(id uint64) int64 { return 1 + int64(id>>2) }
+
+// Alive reports whether the writer of that identity has its handle open, in any
+// process; errors.ErrUnsupported where the system cannot tell. A writer that opened
+// the journal before a damaged journal.id was replaced counts as gone.
+func Alive(d *segment.Dir, id uint64) (alive bool, err error) {
+	f, err := d.OpenID(os.O_RDONLY)
+	if err != nil {
+		return false, err
+	}
+	alive, err = host.LockedByte(f, presenceByte(id))
+	return alive, errors.Join(err, f.Close())
 }
 
 func unsafeError(kind host.FileSystem, known bool, bootErr error) error {
@@ -301,12 +333,20 @@ func (w *Writer) Close() error {
 	w.background.Wait()
 	w.lock(&w.mu)
 	defer w.mu.Unlock()
+	// A sync in the background may have failed, here or in another process, and nobody
+	// has looked since.
+	if n := len(w.doubts); w.page != nil && w.cur != nil && w.page.Believable() && w.page.Bad() {
+		d := doubt{from: w.page.Syn(), to: control.At(w.cur.Number, w.cur.last)}
+		if n == 0 || w.doubts[n-1].to < d.to {
+			w.doubt(d)
+		}
+	}
 	var err error
 	if w.untold {
 		w.untold = false
 		err = &segment.Error{Op: "close", Path: w.dir.Path, Err: ErrOutcomeUnknown}
 	}
-	return errors.Join(err, w.release())
+	return w.located("close", errors.Join(err, w.release()))
 }
 
 // release closes everything that is open.

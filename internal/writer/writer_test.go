@@ -117,7 +117,7 @@ func contents(t testing.TB, dir string) (values []string, damage []record.Class)
 			damage = append(damage, ev.Class)
 			continue
 		}
-		if ev.Header.Kind == record.KindMark {
+		if ev.Header.Kind.Note() {
 			continue
 		}
 		values = append(values, string(ev.Value))
