@@ -158,3 +158,54 @@ func BenchmarkGroupCommit(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkAppendGoroutines compares goroutines that append to one handle with as many
+// that make the calls of the floor on one file.
+func BenchmarkAppendGoroutines(b *testing.B) {
+	for _, n := range []int{2, 8, 64} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			dir := b.TempDir()
+			j := open(b, filepath.Join(dir, "journal"), journal.Options{Sync: journal.SyncNone})
+			raw, err := os.OpenFile(filepath.Join(dir, "raw"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer raw.Close() // only measured
+			const each = 500
+			together := func(f func(k int) error) time.Duration {
+				var wg sync.WaitGroup
+				start := time.Now()
+				for range n {
+					wg.Go(func() {
+						for k := range each {
+							if err := f(k); err != nil {
+								b.Error(err)
+								return
+							}
+						}
+					})
+				}
+				wg.Wait()
+				return time.Since(start)
+			}
+			var ratios []float64
+			var ours time.Duration
+			for b.Loop() {
+				key, body := make([]byte, 16), make([]byte, 100)
+				a := together(func(int) error { _, err := j.Append(key, body); return err })
+				c := together(func(k int) error {
+					fl := floor{f: raw, key: key, body: body}
+					return fl.append()
+				})
+				ours += a
+				ratios = append(ratios, float64(c)/float64(a))
+				if err := raw.Truncate(0); err != nil {
+					b.Fatal(err)
+				}
+			}
+			slices.Sort(ratios)
+			b.ReportMetric(ratios[len(ratios)/2], "x-floor-throughput")
+			b.ReportMetric(float64(ours.Nanoseconds())/float64(b.N*n*each), "ns/append")
+		})
+	}
+}

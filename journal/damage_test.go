@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/manypen/manypen/journal"
+	"github.com/manypen/manypen/record"
 )
 
 // A small journal of three segments, and the records in it.
@@ -255,5 +257,48 @@ func TestGetTellsOfDamage(t *testing.T) {
 	}
 	if corrupt != 1 {
 		t.Errorf("told of %v", told)
+	}
+}
+
+// A batch has no key. One that has, behind right checksums, is no record to anybody:
+// neither to who reads along nor to who asks for its place.
+func TestBatchWithKey(t *testing.T) {
+	dir, _ := threeSegments(t)
+	j := open(t, dir, journal.Options{ReadOnly: true})
+	paths := segments(t, dir)
+	last := paths[len(paths)-1]
+	st, err := os.Stat(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := len(all(t, dir))
+	frame := record.NewFrame(j.UUID(), uint64(len(paths)))
+	entry, err := record.AppendEntry([]byte{1, 0, 0, 0}, record.KindData, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var enc record.Buffer
+	vec, err := enc.Encode(&frame, &record.Header{Kind: record.KindBatch, Time: 1, Writer: 5, Seq: 1}, []byte("key"), append(entry, 'k'))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(last, os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.Write(bytes.Join(vec, nil))
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := journal.Position{Segment: uint64(len(paths)), Offset: st.Size()}
+	if rec, err := j.ReadAt(p); !errors.Is(err, journal.ErrCorrupt) {
+		t.Errorf("ReadAt(%v): %q, %v; want ErrCorrupt", p, rec.Key, err)
+	}
+	if n := len(all(t, dir)); n != before {
+		t.Errorf("%d records, want %d", n, before)
+	}
+	report, err := journal.Verify(t.Context(), dir, journal.VerifyOptions{})
+	if want := uint64(1); err != nil || report.Classes[journal.Corruption].Count != want || report.Records != uint64(before) {
+		t.Errorf("%v; %v, %d records, want %d", err, report.Classes, report.Records, before)
 	}
 }

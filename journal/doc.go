@@ -33,6 +33,11 @@
 // writers need a local Linux file system (ext4, XFS, btrfs, tmpfs, overlayfs,
 // f2fs); elsewhere a second writer is refused.
 //
+// # Logging
+//
+// Package journal/jslog is a handler for log/slog. [Journal.Writer] is an io.Writer
+// for packages that log to one.
+//
 // # Concurrency
 //
 // A Journal may be used by any number of goroutines. Its iterators belong to

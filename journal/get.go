@@ -288,11 +288,6 @@ func (j *Journal) ReadAt(p Position) (Record, error) {
 		return Record{}, err
 	}
 	var found Record
-	if ev.Header.Kind == record.KindBatch {
-		if _, ok := record.NewEntries(ev.Value); !ok {
-			return Record{}, &Error{Op: "read", Path: j.dir.Path, Segment: p.Segment, Offset: p.Offset, Err: ErrCorrupt}
-		}
-	}
 	if each(p.Segment, &ev, p, func(rec Record) bool {
 		found = rec
 		return rec.Position != p

@@ -231,7 +231,7 @@ func spoils(ev *record.Event) bool {
 // keysOf calls f with every record of ev that has a key.
 func keysOf(n uint64, ev *record.Event, f func(key []byte, p index.Place)) {
 	h := &ev.Header
-	if h.Kind != record.KindBatch && h.Interpretable() && h.Kind != record.KindMark {
+	if h.Kind != record.KindBatch && h.Interpretable() && !h.Kind.Note() {
 		if h.KeyLen > 0 {
 			p := placeOf(Position{Segment: n, Offset: ev.From})
 			p.Dead = h.Kind == KindDelete

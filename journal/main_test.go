@@ -60,10 +60,22 @@ func spawn(t testing.TB, role string, args ...string) *child {
 }
 
 func newChild(role string, args ...string) *child {
-	c := &child{cmd: exec.Command(os.Args[0], args...)}
+	line := again(os.Args[0], args...)
+	c := &child{cmd: exec.Command(line[0], line[1:]...)}
 	c.cmd.Env = append(os.Environ(), roleVariable+"="+role)
 	c.cmd.Stderr = &c.err
 	return c
+}
+
+// again is the command line that runs exe, which is this binary, through the program in
+// VIO_TEST_RUNNER if that is set: the kernel may not run the binaries of another
+// architecture by itself.
+func again(exe string, args ...string) []string {
+	line := append([]string{exe}, args...)
+	if runner := os.Getenv("VIO_TEST_RUNNER"); runner != "" {
+		line = append([]string{runner}, line...)
+	}
+	return line
 }
 
 // start starts a child that ends with the test.

@@ -79,11 +79,11 @@ func damageAt(n uint64, ev *record.Event) Damage {
 }
 
 // each calls f with every record of the event, which is one unless it is a
-// batch, from position from on. Marks and what this version cannot interpret
+// batch, from position from on. Marks, gaps and what this version cannot interpret
 // are no records to a user. It returns false as soon as f does.
 func each(n uint64, ev *record.Event, from Position, f func(Record) bool) bool {
 	rec := recordOf(n, ev)
-	if !ev.Header.Interpretable() || ev.Header.Kind == record.KindMark {
+	if !ev.Header.Interpretable() || ev.Header.Kind.Note() {
 		return true
 	}
 	if ev.Header.Kind != record.KindBatch {

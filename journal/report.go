@@ -20,17 +20,23 @@ type Report struct {
 	// envelopes there were. Marks and Unknown count records that are not
 	// handed out: durability marks, and what a newer version has written.
 	Records, Deletes, Batches, Marks, Unknown uint64
+	// GapNotes counts the notes by which whoever made this journal from another one
+	// (Repair, Restore) says which records it does not have; see Absent.
+	GapNotes uint64
 	// Mark is the highest position that a mark carries: what lies in front of it
 	// was on disk while the journal was written, whatever happened since.
 	Mark Position
 	// Bytes is the size of all segments, Payload that of all keys and values.
 	Bytes, Payload int64
+	// Longest is the size in bytes of the longest record, or batch, as it is stored.
+	Longest int64
 	// Pending is the number of bytes at the end that may be being written.
 	Pending int64
 	// Oldest and Newest are the earliest and the latest time of a record.
 	Oldest, Newest time.Time
 
-	// Writers are all writers of a record, in the order of their appearance.
+	// Writers are all writers of a record, or of records that are known to be absent,
+	// in the order of their appearance.
 	Writers []WriterReport
 
 	// Damage lists what holds no valid record, the first MaxListed stretches
@@ -62,13 +68,17 @@ type ClassReport struct {
 // WriterReport is what a journal has of one writer.
 type WriterReport struct {
 	ID             uint64
-	First, Last    uint64 // sequences
+	First, Last    uint64 // sequences, of its first record and the highest that is known of
 	Records        uint64
 	Begin, End     Position // of its first and its last record
 	BeginAt, EndAt time.Time
 	Gaps           []Gap  // the first MaxListed
 	Missing        uint64 // records that all gaps together lack
-	Repeated       uint64 // records whose sequence was there before
+	// Absent counts the records that were not taken over when this journal was made
+	// from another one, where they had been lost, pruned, or not asked for. They are
+	// neither missing nor in Gaps.
+	Absent   uint64
+	Repeated uint64 // records whose sequence was there before
 }
 
 // Gap is a stretch of one writer's sequence that the journal does not have.
@@ -109,6 +119,16 @@ func (r *Report) Missing() uint64 {
 	var n uint64
 	for _, w := range r.Writers {
 		n += w.Missing
+	}
+	return n
+}
+
+// Absent is the number of records that were not taken over when this journal was made
+// from another one (Repair, Restore). Nothing is wrong with a journal because of them.
+func (r *Report) Absent() uint64 {
+	var n uint64
+	for _, w := range r.Writers {
+		n += w.Absent
 	}
 	return n
 }

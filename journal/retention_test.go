@@ -378,3 +378,45 @@ func TestRetentionKeepsForConsumer(t *testing.T) {
 		t.Errorf("segments %d to %d are left, the consumer is at %v", oldest, newest, done)
 	}
 }
+
+// Whoever verifies while others prune misses nothing: neither the segments that
+// go before they are read, nor the records that were in them.
+func TestVerifyPrunedMeanwhile(t *testing.T) {
+	for _, keep := range []uint64{2, 5, 9, 12} {
+		dir := filepath.Join(t.TempDir(), "journal")
+		j := open(t, dir, tiny)
+		steady := open(t, dir, tiny)
+		for n := uint64(1); n <= 12; n++ { // every writer has records in every segment
+			if _, err := steady.Append([]byte("steady"), nil); err != nil {
+				t.Fatal(err)
+			}
+			grow(t, j, n)
+		}
+		if _, err := open(t, dir, tiny).Append([]byte("late"), nil); err != nil {
+			t.Fatal(err)
+		}
+		pruned := false
+		report, err := journal.Verify(t.Context(), dir, journal.VerifyOptions{OnProgress: func(int64, int64) {
+			if pruned { // the first segment is open, and is read to its end
+				return
+			}
+			pruned = true
+			if err := j.Prune(journal.Position{Segment: keep, Offset: 1}); err != nil {
+				t.Error(err)
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.Corrupt() || report.Missing() > 0 || len(report.Problems) > 0 {
+			t.Errorf("pruned in front of segment %d: %+v", keep, report)
+		}
+		if n := len(report.Writers); n != 3 {
+			t.Errorf("pruned in front of segment %d: %d writers", keep, n)
+		}
+		if oldest, _, _ := left(t, dir); oldest != keep {
+			t.Errorf("the oldest segment is %d, want %d", oldest, keep)
+		}
+		verify(t, dir)
+	}
+}

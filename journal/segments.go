@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/manypen/manypen/internal/segment"
+	"github.com/manypen/manypen/internal/writer"
 )
 
 // SegmentInfo describes one segment of a journal.
@@ -27,6 +28,18 @@ type SegmentContent struct {
 	Oldest, Newest   time.Time // of its records, in the order of time
 }
 
+// WriterAlive reports whether the handle that appends with this identity
+// ([Record].Writer) is open now, in whatever process on this machine. The answer may
+// be outdated when it arrives. Where the system cannot tell (all but Linux) the error
+// is errors.ErrUnsupported.
+func (j *Journal) WriterAlive(id uint64) (alive bool, err error) {
+	if j.isClosed() {
+		return false, ErrClosed
+	}
+	alive, err = writer.Alive(j.dir, id)
+	return alive, j.closing(err)
+}
+
 // FirstPosition is where the records of segment n begin.
 func FirstPosition(n uint64) Position { return Position{Segment: n, Offset: segment.HeaderSize} }
 
@@ -44,7 +57,8 @@ func (j *Journal) SegmentRange() (oldest, newest uint64, err error) {
 }
 
 // Segments lists the segments of the journal, oldest first. It reads their
-// headers only, and those of their sidecars. One that is removed meanwhile is left out.
+// headers only, and those of their sidecars. One that is removed meanwhile is left
+// out; so is one that cannot be read, or is another journal's, which the error tells.
 func (j *Journal) Segments() ([]SegmentInfo, error) {
 	if j.isClosed() {
 		return nil, ErrClosed
@@ -54,18 +68,20 @@ func (j *Journal) Segments() ([]SegmentInfo, error) {
 		return nil, err
 	}
 	infos := make([]SegmentInfo, 0, len(numbers))
+	var errs []error
 	for i, n := range numbers {
 		info, err := j.segmentInfo(n)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return infos, err
+			errs = append(errs, err)
+			continue
 		}
 		info.Sealed = i < len(numbers)-1
 		infos = append(infos, info)
 	}
-	return infos, nil
+	return infos, j.closing(errors.Join(errs...))
 }
 
 func (j *Journal) segmentInfo(n uint64) (SegmentInfo, error) {

@@ -36,6 +36,7 @@ func (j *Journal) Snapshot(path string) error {
 			return err
 		}
 	}
+	path = filepath.Clean(path) // or the parent of "name/" would be itself
 	names, err := os.ReadDir(path)
 	empty := err == nil && len(names) == 0
 	if !empty && !errors.Is(err, os.ErrNotExist) {
@@ -69,12 +70,10 @@ func (j *Journal) snapshotTo(temp string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Chmod(temp, st.Mode.Perm()); err != nil {
-		return err
-	}
 	to, err := segment.OpenDir(temp)
 	if err != nil {
 		return err
 	}
-	return errors.Join(j.dir.Snapshot(to), to.Close())
+	// At the end: a directory that nobody may write into cannot be filled.
+	return errors.Join(j.dir.Snapshot(to), os.Chmod(temp, st.Mode.Perm()), to.Close())
 }

@@ -294,7 +294,8 @@ func TestNotWritable(t *testing.T) {
 	if err := os.WriteFile(exe, b, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(exe, dir, "x", "1")
+	line := again(exe, dir, "x", "1")
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Env = append(os.Environ(), roleVariable+"=append")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	out, err := cmd.CombinedOutput()

@@ -14,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/manypen/manypen/internal/torture/oracle"
 	"github.com/manypen/manypen/journal"
 )
 
@@ -110,7 +112,7 @@ func newLedger(t *testing.T, dir string) *ledger {
 // start starts a party, behind the command before if there is one.
 func (l *ledger) start(name string, before ...string) *party {
 	l.t.Helper()
-	args := append(before, os.Args[0], l.dir, name)
+	args := append(before, again(os.Args[0], l.dir, name)...)
 	p := &party{l: l, name: name, cmd: exec.Command(args[0], args[1:]...)}
 	// The race detector lets a process that ends sleep for a second.
 	p.cmd.Env = append(os.Environ(), roleVariable+"=syncfail-party", "GORACE=atexit_sleep_ms=0")
@@ -372,6 +374,7 @@ func (l *ledger) check() (found map[string]string) {
 	if err != nil {
 		l.t.Fatalf("%v\n%s", err, l.log.String())
 	}
+	l.secondOpinion(found)
 	for id, by := range l.durable {
 		if at, ok := found[id]; !ok || l.at[id] != "" && at != l.at[id] {
 			l.t.Errorf("FALSE ACKNOWLEDGEMENT: record %s stands at %q instead of %q; %s was told that it is durable", id, at, l.at[id], by)
@@ -383,4 +386,26 @@ func (l *ledger) check() (found map[string]string) {
 		}
 	}
 	return found
+}
+
+// secondOpinion holds what the library reads against what the oracle does, which shares
+// no code with it.
+func (l *ledger) secondOpinion(found map[string]string) {
+	l.t.Helper()
+	o, err := oracle.Read(l.dir)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	seen := make(map[string]string)
+	for _, r := range o.Records {
+		writer, i, err := parse(r.Value)
+		if err != nil {
+			l.t.Errorf("oracle: %v: %v", r.Position, err)
+			continue
+		}
+		seen[fmt.Sprint(writer, " ", i)] = r.Position.String()
+	}
+	if diff := cmp.Diff(seen, found); diff != "" {
+		l.t.Errorf("the oracle reads another journal (-oracle +library):\n%s", diff)
+	}
 }

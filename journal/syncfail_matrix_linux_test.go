@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/manypen/manypen/internal/torture/fsys"
 )
 
 // cell is one entry of the matrix.
@@ -35,9 +37,9 @@ func TestFailedSyncMatrix(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("mounting file systems needs root")
 	}
-	for _, kind := range fullableKinds {
-		t.Run(kind.name, func(t *testing.T) {
-			if _, err := exec.LookPath("mkfs." + kind.kind); err != nil {
+	for _, kind := range fsys.FullKinds {
+		t.Run(kind.Name, func(t *testing.T) {
+			if _, err := exec.LookPath("mkfs." + kind.Type); err != nil {
 				t.Skip("not installed:", err)
 			}
 			for _, who := range []string{"leader", "follower", "later", "killed"} {
@@ -46,7 +48,7 @@ func TestFailedSyncMatrix(t *testing.T) {
 					switch {
 					case !c.room && (c.cold || testing.Short()):
 						continue // without room recovery fails, whatever it has read
-					case c.room && !kind.survives:
+					case c.room && !kind.Survives:
 						continue // it has given up before
 					}
 					t.Run(c.name(), func(t *testing.T) {
@@ -70,15 +72,15 @@ var delayed = []string{
 	"-e", fmt.Sprintf("inject=fdatasync:delay_exit=%ds", int(2*hangs.Seconds())),
 }
 
-func runCell(t *testing.T, kind fullableKind, c cell) {
+func runCell(t *testing.T, kind fsys.FullKind, c cell) {
 	behind := tracer(t, c)
 	d := newFullable(t, kind)
-	l := newLedger(t, filepath.Join(d.dir, "journal"))
+	l := newLedger(t, filepath.Join(d.Dir, "journal"))
 	leader, follower := prepare(l, behind)
-	d.fill()
+	d.must(d.Fill())
 	told := fail(d, leader, follower, c)
 	if c.room {
-		d.makeRoom()
+		d.must(d.MakeRoom())
 	}
 	// The one in question acts first, then everybody.
 	later := l.start("later")
@@ -97,13 +99,13 @@ func runCell(t *testing.T, kind fullableKind, c cell) {
 		tries = append(tries, p.try("sync", "append", "appendsync", "sync"))
 		if c.room && early == nil {
 			// What others do after that may save what was lost.
-			d.snapshot()
+			d.must(d.Snapshot())
 			early = maps.Clone(l.durable)
 		}
 	}
-	d.makeRoom()
-	sick := d.healthy()
-	if kind.survives != (sick == nil) {
+	d.must(d.MakeRoom())
+	sick := d.Healthy()
+	if kind.Survives != (sick == nil) {
 		t.Errorf("the test is about something else: the file system says %v", sick)
 	}
 	for _, p := range all {
@@ -117,12 +119,12 @@ func runCell(t *testing.T, kind fullableKind, c cell) {
 	for _, p := range all {
 		p.leave()
 	}
-	d.remount()
+	d.must(d.Remount())
 	found := l.check()
 	t.Logf("%s; tries %q; file system: %v; %d records in the end, %d acknowledged", told, tries, sick, len(found), len(l.durable))
 	goOn(d, l)
 	if c.room {
-		d.useSnapshot()
+		d.must(d.UseSnapshot())
 		l.durable = early
 		l.check()
 	}
@@ -156,15 +158,15 @@ func fail(d *fullable, leader, follower *party, c cell) string {
 	written := len(l.visible()) + 1 // and the leader's next one
 	told := failSync(d.t, leader, c)
 	if c.cold {
-		d.drop(segments(d.t, l.dir))
+		d.must(d.Drop(segments(d.t, l.dir)))
 	}
 	kept := len(l.visible())
 	if c.cold && kept == written {
 		d.t.Fatalf("all %d records are on the disk that had no room for them", kept)
 	}
 	told += fmt.Sprintf("; %d of %d records readable then", kept, written)
-	if !d.kind.survives {
-		told += fmt.Sprint("; the file system gives up: ", d.giveUp())
+	if !d.Kind.Survives {
+		told += fmt.Sprint("; the file system gives up: ", d.GiveUp())
 	}
 	return told
 }
@@ -211,6 +213,6 @@ func goOn(d *fullable, l *ledger) {
 	fresh.enter()
 	fresh.must("append", "appendsync", "append", "sync")
 	fresh.leave()
-	d.remount()
+	d.must(d.Remount())
 	l.check()
 }

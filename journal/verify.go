@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/manypen/manypen/internal/segment"
@@ -24,8 +25,8 @@ type VerifyOptions struct {
 // Verify reads the whole journal in dir up to its end as it is when Verify is
 // called, checks every byte, and proves from the sequences of the writers that
 // no record is missing. It needs read permission only and works beside any
-// number of writers. What it finds is in the report; the error is about what
-// kept it from looking.
+// number of writers. What is pruned meanwhile is not looked at, nor missed. What it
+// finds is in the report; the error is about what kept it from looking.
 func Verify(ctx context.Context, dir string, opts VerifyOptions) (Report, error) {
 	d, err := openDir(dir)
 	if err != nil {
@@ -40,13 +41,18 @@ func Verify(ctx context.Context, dir string, opts VerifyOptions) (Report, error)
 }
 
 func verify(ctx context.Context, d *segment.Dir, end segment.End, opts VerifyOptions, chunk int64) (Report, error) {
-	v := verifier{report: newReport(), dir: d, end: end, opts: opts, chunk: chunk, writers: make(map[uint64]*writerState)}
-	v.report.UUID = d.UUID
-	err := v.run(ctx)
-	for _, w := range v.order {
-		v.report.Writers = append(v.report.Writers, w.WriterReport)
+	v := newVerifier(d, end, opts, chunk)
+	err := v.measure()
+	if err == nil {
+		err = v.run(ctx)
 	}
 	return v.report, err
+}
+
+func newVerifier(d *segment.Dir, end segment.End, opts VerifyOptions, chunk int64) *verifier {
+	v := &verifier{report: newReport(), dir: d, end: end, opts: opts, chunk: chunk, writers: make(map[uint64]*writerState)}
+	v.report.UUID = d.UUID
+	return v
 }
 
 type verifier struct {
@@ -58,6 +64,9 @@ type verifier struct {
 	order   []*writerState
 	// losses counts the stretches so far in which a record may have been lost.
 	losses uint64
+	// prunes counts how often segments were pruned that were to be read next. They may
+	// have held anything: of no writer is it known any more what comes next.
+	prunes uint64
 	// holes are those that a mark further on may lie behind, oldest first.
 	holes       []hole
 	chunk       int64 // bytes that are read ahead at a time, 0: none
@@ -75,11 +84,12 @@ type hole struct {
 	listed int
 }
 
-// writerState is a writer's report, and how many losses there had been when its
-// last record was seen.
+// writerState is a writer's report, and how many losses and prunes there had been
+// when its last record was seen.
 type writerState struct {
 	WriterReport
 	losses uint64
+	prunes uint64 // of the verifier, when its last record was seen
 }
 
 // measure finds out what there is to read.
@@ -111,10 +121,13 @@ func (v *verifier) measure() error {
 	return nil
 }
 
+// run reads what measure has found.
 func (v *verifier) run(ctx context.Context) error {
-	if err := v.measure(); err != nil {
-		return err
-	}
+	defer func() {
+		for _, w := range v.order {
+			v.report.Writers = append(v.report.Writers, w.WriterReport)
+		}
+	}()
 	r := v.dir.NewReader(segment.ReaderOptions{End: &v.end, Skim: true, BlockSize: verifyBlock, Announce: true})
 	defer r.Close() // only read from
 	ahead := v.readAhead(ctx)
@@ -141,6 +154,9 @@ func (v *verifier) run(ctx context.Context) error {
 				v.report.Pending = max(0, v.end.Size-max(r.Position().Offset, segment.HeaderSize)-v.tail)
 			}
 			return nil
+		case errors.Is(err, ErrPruned):
+			v.prunes++
+			continue
 		case err != nil:
 			v.losses++
 			if len(v.report.Problems) < MaxListed {
@@ -179,6 +195,9 @@ func (v *verifier) begin(r *segment.Reader) {
 	n := r.Segment()
 	if n == v.segment {
 		return
+	}
+	if v.segment == 0 && n > v.report.First && len(v.report.Problems) == 0 {
+		v.prunes++ // between the listing and the first look
 	}
 	v.segment = n
 	rolled, doubted := r.Origin()

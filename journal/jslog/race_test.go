@@ -1,0 +1,5 @@
+//go:build race
+
+package jslog_test
+
+func init() { raceEnabled = true }
