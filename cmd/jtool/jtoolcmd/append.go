@@ -93,8 +93,14 @@ func (w *writing) put(key, value []byte, name string) error {
 	if err != nil {
 		return err
 	}
+	return w.acknowledge(ack, len(value), name)
+}
+
+// acknowledge counts a record that was appended, with a value of so many bytes, and
+// prints the line that --ack asks for.
+func (w *writing) acknowledge(ack journal.Ack, size int, name string) error {
 	w.records++
-	w.bytes += int64(len(value))
+	w.bytes += int64(size)
 	w.bar.add(1)
 	if !w.ack {
 		return nil
@@ -107,7 +113,7 @@ func (w *writing) put(key, value []byte, name string) error {
 	if w.t.json {
 		line = ackObject(ack, name)
 	}
-	_, err = w.t.out.Write(line)
+	_, err := w.t.out.Write(line)
 	return ackError(err)
 }
 

@@ -43,7 +43,10 @@ func usagef(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Sprintf(format, args...)}
 }
 
-// exitCode returns the exit code of an error.
+// ExitCode returns the exit code of an error that a command of the tree has
+// returned; jtool --help lists them.
+func ExitCode(err error) int { return exitCode(err) }
+
 func exitCode(err error) int {
 	var e *exitError
 	switch {
@@ -80,7 +83,8 @@ func (t *tool) report(err error) int {
 
 func (t *tool) printError(err error, code int) {
 	if !t.json {
-		fmt.Fprintf(t.err, "jtool: %s\n", strings.ReplaceAll(err.Error(), "\n", "\njtool: "))
+		text := strings.ReplaceAll(err.Error(), "\n", "\njtool: ")
+		t.err.Write(append(appendSafe([]byte("jtool: "), []byte(text)), '\n')) // nobody to tell of an error
 		return
 	}
 	o := struct {

@@ -6,9 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/manypen/manypen/journal"
@@ -17,78 +17,24 @@ import (
 // timeLayout has a fixed width, so that columns stand.
 const timeLayout = "2006-01-02T15:04:05.000000000Z07:00"
 
-// A format appends one record to b as it is to be printed.
-type format func(b []byte, r journal.Record) []byte
-
-var formats = map[string]format{
-	"short":   appendShort,
-	"json":    appendJSON,
-	"raw":     appendRaw,
-	"hex":     appendHex,
-	"verbose": appendVerbose,
-}
-
-func (t *tool) formatOf(name string) (format, error) {
-	if t.json {
-		name = "json"
-	}
-	f := formats[name]
-	if f == nil {
-		return nil, usagef("-o %s: want short, json, raw, hex or verbose", name)
-	}
-	return f, nil
-}
-
 func appendRaw(b []byte, r journal.Record) []byte { return append(append(b, r.Value...), '\n') }
 
 // appendShort prints a record on one line: POSITION TIME WRITER:SEQ KEY VALUE,
 // separated by tabs. A deletion has "(deleted)" for its value.
-func appendShort(b []byte, r journal.Record) []byte {
+func (t *tool) appendShort(b []byte, r journal.Record) []byte {
 	b, _ = r.Position.AppendText(b) // never fails
 	b = append(b, '\t')
 	b = r.Time.UTC().AppendFormat(b, timeLayout)
 	b = fmt.Appendf(b, "\t%016x:%d\t", r.Writer, r.Seq)
-	b = appendEscaped(b, r.Key)
-	b = append(b, '\t')
+	key, value := t.shown(r)
+	b = append(appendEscaped(b, key), '\t')
 	if r.Kind == journal.KindDelete {
-		b = append(b, "(deleted)"...)
-	} else {
-		b = appendEscaped(b, r.Value)
+		return append(b, "(deleted)\n"...)
 	}
-	return append(b, '\n')
+	return append(appendEscaped(b, value), '\n')
 }
 
-// appendEscaped appends text so that it stays on one line and cannot change a
-// terminal: everything that does not print is written as in Go.
-func appendEscaped(b, text []byte) []byte {
-	for len(text) > 0 {
-		r, n := utf8.DecodeRune(text)
-		switch {
-		case r == '\\':
-			b = append(b, `\\`...)
-		case r == '\n':
-			b = append(b, `\n`...)
-		case r == '\t':
-			b = append(b, `\t`...)
-		case r == '\r':
-			b = append(b, `\r`...)
-		case r == utf8.RuneError && n == 1 || r < 0x80 && !unicode.IsPrint(r):
-			b = fmt.Appendf(b, `\x%02x`, text[0])
-		case !unicode.IsPrint(r):
-			if r > 0xFFFF {
-				b = fmt.Appendf(b, `\U%08x`, r)
-			} else {
-				b = fmt.Appendf(b, `\u%04x`, r)
-			}
-		default:
-			b = append(b, text[:n]...)
-		}
-		text = text[n:]
-	}
-	return b
-}
-
-// record is a record in JSON. 64-bit numbers are strings, since JavaScript and
+// jsonRecord is a record in JSON. 64-bit numbers are strings, since JavaScript and
 // jq would round them.
 type jsonRecord struct {
 	V        int     `json:"v"`
@@ -148,17 +94,33 @@ func appendHex(b []byte, r journal.Record) []byte {
 		bytes []byte
 	}{{"key", r.Key}, {"value", r.Value}} {
 		if len(part.bytes) > 0 {
-			b = fmt.Appendf(b, "%s, %d bytes\n%s", part.name, len(part.bytes), hex.Dump(part.bytes))
+			b = fmt.Appendf(b, "%s, %d bytes\n", part.name, len(part.bytes))
+			b = slices.Grow(b, (len(part.bytes)+15)/16*79) // a line of hex.Dump has 79 bytes
+			w := bytes.NewBuffer(b)
+			d := hex.Dumper(w)
+			d.Write(part.bytes) // into memory: neither fails
+			d.Close()
+			b = w.Bytes()
 		}
 	}
 	return append(b, '\n')
 }
 
-func appendVerbose(b []byte, r journal.Record) []byte {
-	b = fmt.Appendf(b, "position  %v\nnext      %v\ntime      %s\nwriter    %016x (%d)\nsequence  %d\nkind      %v\n",
-		r.Position, r.Next, r.Time.UTC().Format(timeLayout), r.Writer, r.Writer, r.Seq, r.Kind)
-	b = append(appendEscaped(fmt.Appendf(b, "key       %d bytes: ", len(r.Key)), r.Key), '\n')
-	b = append(appendEscaped(fmt.Appendf(b, "value     %d bytes: ", len(r.Value)), r.Value), '\n')
+func (t *tool) appendVerbose(b []byte, r journal.Record) []byte {
+	key, value := t.shown(r)
+	for _, f := range []struct{ name, text string }{
+		{"position", r.Position.String()},
+		{"next", r.Next.String()},
+		{"time", r.Time.UTC().Format(timeLayout)},
+		{"writer", fmt.Sprintf("%016x (%d)", r.Writer, r.Writer)},
+		{"sequence", strconv.FormatUint(r.Seq, 10)},
+		{"kind", r.Kind.String()},
+		{"key", fmt.Sprintf("%d bytes: %s", len(r.Key), appendEscaped(nil, key))},
+		{"value", fmt.Sprintf("%d bytes: %s", len(r.Value), appendEscaped(nil, value))},
+	} {
+		b = t.paint(b, sgrDim, fmt.Sprintf("%-9s", f.name))
+		b = append(append(append(b, ' '), f.text...), '\n')
+	}
 	return append(b, '\n')
 }
 

@@ -1,6 +1,7 @@
 package jtoolcmd
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -72,7 +73,28 @@ func exampleRecord() journal.Record {
 func TestFormats(t *testing.T) {
 	deleted := exampleRecord()
 	deleted.Kind, deleted.Key, deleted.Value = journal.KindDelete, []byte("\xff"), nil
+	templates := map[string]string{"template": "{{.Position}} {{.Writer}} {{.Key | escape}} {{.Value | hex}} [{{.Field \"x.y\"}}]"}
 	for name, want := range map[string][2]string{
+		"json-pretty": {
+			"{\n  \"v\": 1,\n  \"type\": \"record\",\n  \"position\": \"3:8192+2\",\n  \"next\": \"3:9000\",\n  \"time\": \"2023-11-14T22:13:20.00000012Z\",\n" +
+				"  \"time_ns\": \"1700000000000000120\",\n  \"writer\": \"18364758544493064720\",\n  \"seq\": \"18446744073709551615\",\n  \"kind\": \"data\",\n" +
+				"  \"key\": \"k\\tey\",\n  \"value\": \"v\\u0000<&>\"\n}\n",
+			"{\n  \"v\": 1,\n  \"type\": \"record\",\n  \"position\": \"3:8192+2\",\n  \"next\": \"3:9000\",\n  \"time\": \"2023-11-14T22:13:20.00000012Z\",\n" +
+				"  \"time_ns\": \"1700000000000000120\",\n  \"writer\": \"18364758544493064720\",\n  \"seq\": \"18446744073709551615\",\n  \"kind\": \"delete\",\n" +
+				"  \"key_b64\": \"/w==\"\n}\n",
+		},
+		"logfmt": {
+			"position=3:8192+2 time=2023-11-14T22:13:20.00000012Z writer=fedcba9876543210 seq=18446744073709551615 kind=data key=\"k\\tey\" value=\"v\\u0000<&>\"\n",
+			"position=3:8192+2 time=2023-11-14T22:13:20.00000012Z writer=fedcba9876543210 seq=18446744073709551615 kind=delete key_b64=\"/w==\"\n",
+		},
+		"csv": {
+			"position,time,writer,seq,kind,key,value,base64\n3:8192+2,2023-11-14T22:13:20.00000012Z,fedcba9876543210,18446744073709551615,data,k\tey,v\x00<&>,\n",
+			"3:8192+2,2023-11-14T22:13:20.00000012Z,fedcba9876543210,18446744073709551615,delete,/w==,,key\n",
+		},
+		"template": {
+			"3:8192+2 fedcba9876543210 k\\tey 76003c263e []\n",
+			"3:8192+2 fedcba9876543210 \\xff  []\n",
+		},
 		"short": {
 			"3:8192+2\t2023-11-14T22:13:20.000000120Z\tfedcba9876543210:18446744073709551615\tk\\tey\tv\\x00<&>\n",
 			"3:8192+2\t2023-11-14T22:13:20.000000120Z\tfedcba9876543210:18446744073709551615\t\\xff\t(deleted)\n",
@@ -98,11 +120,15 @@ func TestFormats(t *testing.T) {
 				"sequence  18446744073709551615\nkind      delete\nkey       1 bytes: \\xff\nvalue     0 bytes: \n\n",
 		},
 	} {
-		f, err := (&tool{}).formatOf(name)
+		o := output{t: &tool{}, name: name, template: templates[name]}
+		p, err := o.printing()
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := [2]string{string(f(nil, exampleRecord())), string(f([]byte{}, deleted))}
+		got := [2]string{string(p.format(bytes.Clone(p.head), exampleRecord())), string(p.format([]byte{}, deleted))}
+		if err := p.failed(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("%s:\n%s", name, d)
 		}
@@ -153,8 +179,7 @@ func TestProgressText(t *testing.T) {
 		{"records", 10, 0, "10 records, 5/s"},
 		{"records", 0, 5, "0 records, 0/s"},
 	} {
-		p := &progress{what: c.what}
-		if got := p.text(c.done, c.total, 2*time.Second); got != c.want {
+		if got := amountOf(c.what, c.done, c.total, 2*time.Second); got != c.want {
 			t.Errorf("%+v: got %q", c, got)
 		}
 	}

@@ -15,7 +15,7 @@ func (t *tool) getCmd() *cobra.Command {
 		Use:   "get DIR KEY",
 		Short: "Print the value of the newest record of a key",
 		Long: `get prints the value of the newest record of KEY, byte for byte, without a
-newline. It exits with 6 if there is none, or if it was deleted, and with 3 if
+newline; on a terminal what does not print is escaped. It exits with 6 if there is none, or if it was deleted, and with 3 if
 there is damage behind what it found, where a newer record may have been.`,
 		Args: exactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -23,6 +23,9 @@ there is damage behind what it found, where a newer record may have been.`,
 				return usagef("get: the key is empty; name the key to look for")
 			}
 			r := t.newReading(args[0], appendValue)
+			if t.tty {
+				r.print = sanitized(appendValue, appendSafe)
+			}
 			if t.json {
 				r.print = appendJSON
 			}

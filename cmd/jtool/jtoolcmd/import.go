@@ -15,13 +15,19 @@ type source struct{ path, key string }
 
 func (t *tool) importCmd() *cobra.Command {
 	w := writing{t: t}
+	var jsonl, keep bool
 	cmd := &cobra.Command{
 		Use:   "import DIR FILE-OR-FOLDER...",
-		Short: "Append files, one record each",
+		Short: "Append files, one record each, or JSON lines",
 		Long: `import appends one record per regular file: its key is the path as given, with
 slashes, its value the content. Folders are walked in lexical order. A symbolic
 link is followed if it is named, and skipped with a note inside a folder, as the
 journal itself is. Nothing is appended unless all that was named is there.
+
+With --jsonl the files are JSON lines as export and dump --json print them, - is
+standard input, and each object is a record again. Keys, values, deletions and
+batches are kept; with --keep time, writer and sequence too, which needs a journal
+without records, or none. Objects that are no records are skipped with a note.
 
 With --ack it prints "POSITION SEQ KEY" for each record.`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -31,6 +37,12 @@ With --ack it prints "POSITION SEQ KEY" for each record.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if keep && !jsonl {
+				return usagef("--keep is about records of another journal; it needs --jsonl")
+			}
+			if jsonl {
+				return w.jsonl(cmd, args[0], args[1:], keep)
+			}
 			var sources []source
 			for _, path := range args[1:] {
 				found, err := t.sources(path, args[0])
@@ -46,6 +58,8 @@ With --ack it prints "POSITION SEQ KEY" for each record.`,
 		},
 	}
 	w.flags(cmd)
+	cmd.Flags().BoolVar(&jsonl, "jsonl", false, "the files are JSON lines, of which each is a record")
+	cmd.Flags().BoolVar(&keep, "keep", false, "with --jsonl: keep time, writer and sequence of the records")
 	return cmd
 }
 

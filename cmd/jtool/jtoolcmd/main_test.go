@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -51,6 +52,10 @@ func TestScripts(t *testing.T) {
 		"lines":   cmdLines,
 		"count":   cmdCount,
 		"sound":   cmdSound,
+		"index":   cmdIndex,
+		"live":    cmdLive,
+
+		"unplaced": cmdUnplaced,
 	}
 	for name, f := range systemCommands {
 		commands[name] = f
@@ -237,7 +242,7 @@ func checkJSON(text []byte) (map[string]int, error) {
 func checkNumbers(name string, v any) error {
 	switch v := v.(type) {
 	case float64:
-		if !slices.Contains([]string{"v", "code", "format", "seconds"}, name) {
+		if !slices.Contains([]string{"v", "code", "format", "seconds", "seconds_left"}, name) {
 			return fmt.Errorf("%s is the number %v, want a string", name, v)
 		}
 	case map[string]any:
@@ -267,4 +272,40 @@ func sound(dir string) error {
 		err = fmt.Errorf("%s is damaged: %+v", filepath.Base(dir), report)
 	}
 	return err
+}
+
+// index DIR makes the sidecars of all full segments.
+func cmdIndex(ts *testscript.TestScript, neg bool, args []string) {
+	j, err := journal.Open(ts.MkAbs(args[0]), journal.Options{})
+	ts.Check(err)
+	_, err = j.Count(nil, nil)
+	ts.Check(errors.Join(err, j.Close()))
+}
+
+// live DIR appends to a journal until the script ends, and has done so once before
+// the next command.
+func cmdLive(ts *testscript.TestScript, neg bool, args []string) {
+	j, err := journal.Open(ts.MkAbs(args[0]), journal.Options{Sync: journal.SyncNone, SegmentSize: minSegment, MaxRecord: 1 << 20})
+	ts.Check(err)
+	_, err = j.Append([]byte("live"), []byte("first"))
+	ts.Check(err)
+	stop, ended := make(chan struct{}), make(chan error)
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				ended <- j.Close()
+				return
+			case <-time.After(time.Millisecond):
+			}
+			if _, err := j.Append([]byte("live"), fmt.Append(nil, n)); err != nil {
+				ended <- errors.Join(err, j.Close())
+				return
+			}
+		}
+	}()
+	ts.Defer(func() {
+		close(stop)
+		ts.Check(<-ended)
+	})
 }

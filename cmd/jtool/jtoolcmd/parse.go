@@ -35,7 +35,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 func parseAge(s string) (time.Duration, error) {
 	for unit, d := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
 		if n, ok := strings.CutSuffix(s, unit); ok {
-			if v, err := strconv.ParseFloat(n, 64); err == nil && v >= 0 && v < 1e5 {
+			if v, err := strconv.ParseFloat(n, 64); err == nil && v >= 0 && v*float64(d) < math.MaxInt64 {
 				return time.Duration(v * float64(d)), nil
 			}
 		}
@@ -63,6 +63,15 @@ func (v *size) String() string { return strconv.FormatInt(int64(*v), 10) }
 func (v *size) Type() string   { return "size" }
 
 func (v *size) Set(s string) error {
+	n, err := parseSize(s)
+	if err == nil {
+		*v = size(n)
+	}
+	return err
+}
+
+// parseSize reads a number of bytes.
+func parseSize(s string) (int64, error) {
 	number, factor := strings.ToLower(strings.TrimSpace(s)), int64(1)
 	for _, u := range units {
 		if n, ok := strings.CutSuffix(number, u.suffix); ok {
@@ -72,10 +81,9 @@ func (v *size) Set(s string) error {
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
 	if err != nil || n < 0 || n > math.MaxInt64/factor {
-		return fmt.Errorf("%q is no size: want something like 4096, 64k, 4MiB", s)
+		return 0, fmt.Errorf("%q is no size: want something like 4096, 64k, 4MiB", s)
 	}
-	*v = size(n * factor)
-	return nil
+	return n * factor, nil
 }
 
 // human writes a number of bytes in three digits.

@@ -47,7 +47,7 @@ func TestParseAge(t *testing.T) {
 			t.Errorf("%q: got %v, %v; want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "d", "-1d", "-1s", "1", "x", "infd", "nand", "1e6d", "1y", "200000w"} {
+	for _, text := range []string{"", "d", "-1d", "-1s", "1", "x", "infd", "nand", "1e6d", "1y", "200000w", "20000w", "99999w", "15251w", "106752d"} {
 		if got, err := parseAge(text); err == nil {
 			t.Errorf("%q is taken for %v", text, got)
 		}

@@ -3,7 +3,6 @@ package jtoolcmd
 import (
 	"bufio"
 	"context"
-
 	"fmt"
 	"iter"
 
@@ -16,15 +15,29 @@ type reading struct {
 	t      *tool
 	dir    string
 	print  format
+	failed func() error // what kept print from printing; nil if nothing can
 	out    *bufio.Writer
 	line   []byte
 	count  int  // records printed
 	losses bool // records were passed over
 	mute   bool // nothing is told: it will be read again
+	aside  bool // damage is no part of the output, in JSON too
 }
 
 func (t *tool) newReading(dir string, print format) *reading {
 	return &reading{t: t, dir: dir, print: print, out: bufio.NewWriterSize(t.out, 64<<10)}
+}
+
+// newPrinting is newReading for what the flags say.
+func (t *tool) newPrinting(dir string, o *output) (*reading, error) {
+	p, err := o.printing()
+	if err != nil {
+		return nil, err
+	}
+	r := t.newReading(dir, p.format)
+	r.failed = p.failed
+	r.out.Write(p.head) // an error stays with the writer
+	return r, nil
 }
 
 // open opens the journal for reading; its readers report damage to r.
@@ -37,10 +50,12 @@ func (r *reading) damage(d journal.Damage) {
 	if r.mute {
 		return
 	}
-	loss := d.Class == journal.Corruption || d.Class == journal.Hole
+	loss := isLoss(d.Class)
 	r.losses = r.losses || loss
 	switch {
 	case !loss && !r.t.verbose:
+	case r.t.json && r.aside:
+		r.t.err.Write(appendLine(nil, damageObject(d))) // nobody to tell of an error
 	case r.t.json:
 		r.out.Write(appendLine(nil, damageObject(d))) // an error stays with the writer
 	default:
@@ -52,6 +67,11 @@ func (r *reading) damage(d journal.Damage) {
 // record prints one record.
 func (r *reading) record(rec journal.Record) error {
 	r.line = r.print(r.line[:0], rec)
+	if r.failed != nil {
+		if err := r.failed(); err != nil {
+			return err
+		}
+	}
 	r.count++
 	_, err := r.out.Write(r.line)
 	return err
@@ -70,17 +90,6 @@ func (r *reading) problem(err error) error {
 	r.out.Flush() // as in damage
 	r.t.printError(err, exitPartial)
 	return nil
-}
-
-// all prints what a sequence has, until it ends or keep returns false.
-func (r *reading) all(ctx context.Context, seq iter.Seq2[journal.Record, error], keep func(*journal.Record) (print, more bool)) error {
-	return r.each(ctx, seq, func(rec *journal.Record) (bool, error) {
-		print, more := keep(rec)
-		if !print {
-			return more, nil
-		}
-		return more, r.record(*rec)
-	})
 }
 
 // each calls f with what a sequence has, until it ends or f says so. What reading

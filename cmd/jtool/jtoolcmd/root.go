@@ -6,6 +6,7 @@
 package jtoolcmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/manypen/manypen/internal/host"
+	"github.com/manypen/manypen/journal"
 )
 
 // tool is what all commands of one run share.
@@ -31,11 +33,16 @@ type tool struct {
 	color    string
 	progress string
 
-	// terminal says that standard error is one.
-	terminal bool
+	// decode is Options.Decode.
+	decode func(journal.Record) (key, value string)
+	// tty says that standard output is a terminal, terminal that standard error is
+	// one, colored that what people read is coloured.
+	tty, terminal, colored bool
 	// stopped is the exit code of the signal that ended the run, 0 if none did.
 	// It is written before the context ends and read after the run has.
 	stopped int
+	// keepCode says that the exit code is that of a command which got the signal.
+	keepCode bool
 }
 
 const longHelp = `jtool reads and writes journals beside any number of live writers. Commands that
@@ -51,17 +58,34 @@ Exit codes:
   3    partial: some records cannot be read, all others were delivered
   4    corruption (verify)
   5    fragments only, with --strict (verify)
-  6    no match: get; dump and tail with --exit-status
+  6    no match: get; dump, tail and count with --exit-status
   10   no journal there
   11   a lock was not to be had in time
   12   the journal has a format version that this program does not know
-  13   the file system is not safe for a second writer
+  13   the file system is not safe for a second writer; doctor: or a promise of
+       the journal does not hold there
   64   usage
   130  interrupted; 143 terminated`
 
-// New returns the command tree. It reads from in and writes to out and err.
-func New(in io.Reader, out, errOut io.Writer) *cobra.Command {
-	root, _ := newRoot(in, out, errOut)
+// Options configures the command tree. The zero value is jtool itself.
+type Options struct {
+	// Name is what the command is called; jtool by default.
+	Name string
+	// In, Out and Err are the standard streams by default.
+	In       io.Reader
+	Out, Err io.Writer
+	// Decode makes text of a key and a value that are no text, such as protocol
+	// buffers, for the formats that people read: short, verbose and templates. What
+	// in it does not print is escaped. Formats for programs show the bytes as they
+	// are. It may be called by several goroutines.
+	Decode func(r journal.Record) (key, value string)
+}
+
+// New returns the command tree. A program that mounts it under a command of its own
+// exits with [ExitCode] of the error that running it returns, and prints that error
+// unless its text is empty.
+func New(opts Options) *cobra.Command {
+	root, _ := newRoot(opts)
 	return root
 }
 
@@ -78,10 +102,22 @@ func (l *lockedWriter) Write(b []byte) (int, error) {
 	return l.w.Write(b)
 }
 
-func newRoot(in io.Reader, out, errOut io.Writer) (*cobra.Command, *tool) {
-	t := &tool{in: in, out: &pipeWriter{w: out}, err: &lockedWriter{w: errOut}, terminal: isTerminal(errOut)}
+func newRoot(opts Options) (*cobra.Command, *tool) {
+	if opts.In == nil {
+		opts.In = os.Stdin
+	}
+	if opts.Out == nil {
+		opts.Out = os.Stdout
+	}
+	if opts.Err == nil {
+		opts.Err = os.Stderr
+	}
+	t := &tool{
+		in: opts.In, out: &pipeWriter{w: opts.Out}, err: &lockedWriter{w: opts.Err},
+		tty: isTerminal(opts.Out), terminal: isTerminal(opts.Err) && os.Getenv("TERM") != "dumb", decode: opts.Decode,
+	}
 	root := &cobra.Command{
-		Use:           "jtool",
+		Use:           cmp.Or(opts.Name, "jtool"),
 		Short:         "Read and write append-only journals",
 		Long:          longHelp,
 		SilenceErrors: true,
@@ -99,7 +135,7 @@ func newRoot(in io.Reader, out, errOut io.Writer) (*cobra.Command, *tool) {
 	}
 	root.SetOut(t.out)
 	root.SetErr(t.err)
-	root.SetIn(in)
+	root.SetIn(opts.In)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%v; see %s --help", err, cmd.CommandPath())
 	})
@@ -107,17 +143,43 @@ func newRoot(in io.Reader, out, errOut io.Writer) (*cobra.Command, *tool) {
 	f.BoolVar(&t.json, "json", false, "print one JSON object a line")
 	f.BoolVarP(&t.quiet, "quiet", "q", false, "print no progress and no notes, errors only")
 	f.BoolVarP(&t.verbose, "verbose", "v", false, "tell of normal remains (fragments, voids) too")
-	f.StringVar(&t.color, "color", "auto", "auto, always or never; accepted, and nothing is coloured yet")
+	f.StringVar(&t.color, "color", "auto", "colours: auto (on a terminal, unless NO_COLOR is set), always or never")
 	f.StringVar(&t.progress, "progress", "auto", "progress on standard error: auto, json or none")
-	root.AddCommand(t.appendCmd(), t.importCmd(), t.dumpCmd(), t.getCmd(), t.tailCmd(),
-		t.verifyCmd(), t.statCmd(), t.lsCmd(), t.pruneCmd(), t.snapshotCmd(), t.versionCmd())
+	t.addCommands(root)
 	t.usageErrors(root)
 	return root, t
 }
 
+// addCommands adds the commands, in the groups in which --help lists them.
+func (t *tool) addCommands(root *cobra.Command) {
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"read", "Read:", []*cobra.Command{t.dumpCmd(), t.tailCmd(), t.getCmd(), t.countCmd(), t.histCmd(), t.exportCmd()}},
+		{"write", "Write:", []*cobra.Command{t.appendCmd(), t.importCmd(), t.runCmd()}},
+		{"check", "Look into and check:", []*cobra.Command{t.verifyCmd(), t.statCmd(), t.lsCmd(), t.writersCmd(), t.inspectCmd()}},
+		{"machine", "Try the machine:", []*cobra.Command{t.doctorCmd(), t.benchCmd()}},
+		{"keep", "Keep:", []*cobra.Command{t.pruneCmd(), t.snapshotCmd(), t.repairCmd()}},
+		{"", "", []*cobra.Command{t.manCmd(), t.versionCmd()}},
+	} {
+		if g.id != "" {
+			root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		}
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
+	}
+}
+
 func (t *tool) checkFlags() error {
 	switch t.color {
-	case "auto", "always", "never":
+	case "auto":
+		t.colored = t.tty && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	case "always":
+		t.colored = true
+	case "never":
 	default:
 		return usagef("--color=%s: want auto, always or never", t.color)
 	}
@@ -131,13 +193,16 @@ func (t *tool) checkFlags() error {
 
 // Main runs jtool with args and returns its exit code.
 func Main(args []string, in io.Reader, out, errOut io.Writer) int {
-	// A closed pipe is to be an error of the write, which ends the run quietly.
-	signal.Ignore(syscall.SIGPIPE)
+	// A closed pipe is to be an error of the write, which ends the run quietly. The
+	// signals are not ignored but dropped: a command that run begins would go on
+	// ignoring them.
+	dropped := make(chan os.Signal, 1)
+	signal.Notify(dropped, syscall.SIGPIPE)
 	// An append beyond a file size limit is to be an error with a position.
 	if s := host.FileSizeSignal(); s != nil {
-		signal.Ignore(s)
+		signal.Notify(dropped, s)
 	}
-	root, t := newRoot(in, out, errOut)
+	root, t := newRoot(Options{In: in, Out: out, Err: errOut})
 	root.SetArgs(args)
 	t.json = wantsJSON(args)
 	ctx, stop := t.untilSignal()
@@ -149,6 +214,9 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	// What a command says about the data is not asked for any more if it was
 	// stopped; that it could not save its cursor is.
 	var e *exitError
+	if t.keepCode {
+		return t.report(err)
+	}
 	if t.stopped != 0 && (err == nil || errors.Is(err, context.Canceled) || errors.As(err, &e)) {
 		return t.stopped
 	}

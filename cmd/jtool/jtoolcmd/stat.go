@@ -3,6 +3,7 @@ package jtoolcmd
 import (
 	"errors"
 	"fmt"
+	"io"
 	"text/tabwriter"
 	"time"
 
@@ -72,24 +73,37 @@ type jsonSegment struct {
 	Limit   string `json:"limit"`
 	Created string `json:"created"`
 	Sealed  bool   `json:"sealed"`
+	// From the sidecar of a full segment, if it has one.
+	Records string `json:"records,omitempty"`
+	Deletes string `json:"deletes,omitempty"`
+	Oldest  string `json:"oldest,omitempty"`
+	Newest  string `json:"newest,omitempty"`
 }
 
 func segmentObject(what string, s journal.SegmentInfo) jsonSegment {
-	return jsonSegment{1, "status", what, u(s.Number), s.Name, i(s.Size), i(s.Limit), stamp(s.Created), s.Sealed}
+	o := jsonSegment{V: 1, Type: "status", What: what, Segment: u(s.Number), File: s.Name, Size: i(s.Size), Limit: i(s.Limit), Created: stamp(s.Created), Sealed: s.Sealed}
+	if c := s.Content; c != nil {
+		o.Records, o.Deletes, o.Oldest, o.Newest = u(c.Records), u(c.Deletes), stamp(c.Oldest), stamp(c.Newest)
+	}
+	return o
 }
 
 func (t *tool) lsCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ls DIR",
 		Short: "List segments",
-		Args:  exactArgs(1),
+		Long: `ls lists number, file, size, limit (the offset below which records begin), time of
+creation and state of each segment; of one that has a sidecar its records and the
+times of the first and the last of them too. One that cannot be read, or belongs to
+another journal, is told on standard error, and the exit code is 3.`,
+		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			j, err := journal.Open(args[0], journal.Options{ReadOnly: true})
 			if err != nil {
 				return err
 			}
 			segments, lerr := j.Segments()
-			if passable(lerr) {
+			if lerr != nil {
 				lerr = &exitError{exitPartial, lerr.Error()}
 			}
 			if err := errors.Join(t.printSegments(segments), j.Close()); err != nil {
@@ -102,6 +116,7 @@ func (t *tool) lsCmd() *cobra.Command {
 
 func (t *tool) printSegments(segments []journal.SegmentInfo) error {
 	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+	t.header(w, len(segments), "SEGMENT\tFILE\tSIZE\tLIMIT\tCREATED\tSTATE\tRECORDS\tFROM\tTO")
 	for _, s := range segments {
 		if t.json {
 			if _, err := t.out.Write(appendLine(nil, segmentObject("segment", s))); err != nil {
@@ -113,7 +128,18 @@ func (t *tool) printSegments(segments []journal.SegmentInfo) error {
 		if s.Sealed {
 			state = "sealed"
 		}
-		fmt.Fprintf(w, "%d\t%s\t%d\t%d\t%s\t%s\n", s.Number, s.Name, s.Size, s.Limit, stamp(s.Created), state)
+		fmt.Fprintf(w, "%d\t%s\t%d\t%d\t%s\t%s", s.Number, s.Name, s.Size, s.Limit, stamp(s.Created), state)
+		if c := s.Content; c != nil {
+			fmt.Fprintf(w, "\t%d\t%s\t%s", c.Records, stamp(c.Oldest), stamp(c.Newest))
+		}
+		fmt.Fprintln(w)
 	}
 	return w.Flush()
+}
+
+// header prints the names of columns, for people: others know them.
+func (t *tool) header(w io.Writer, rows int, names string) {
+	if t.tty && !t.json && rows > 0 {
+		fmt.Fprintln(w, names) // an error stays with the tabwriter
+	}
 }

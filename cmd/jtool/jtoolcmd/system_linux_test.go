@@ -162,16 +162,30 @@ func TestReadOnlyUser(t *testing.T) {
 		_, errOut := runCmd(t, code, cmd)
 		return errOut
 	}
-	for _, args := range [][]string{{"dump", dir}, {"dump", dir, "-r"}, {"get", dir, "k3"}, {"tail", dir}, {"verify", dir}, {"stat", dir}, {"ls", dir}, {"prune", dir, "--max-size", "1", "--dry-run"}} {
+	for _, args := range [][]string{{"dump", dir}, {"dump", dir, "-r"}, {"get", dir, "k3"}, {"tail", dir}, {"verify", dir}, {"stat", dir}, {"ls", dir}, {"export", dir}, {"repair", dir}, {"prune", dir, "--max-size", "1", "--dry-run"}} {
 		if errOut := as(exitOK, args...); errOut != "" {
 			t.Errorf("%s says %q", args[0], errOut)
 		}
 	}
+	// A copy somewhere else is that user's own, who may write it.
+	out := filepath.Join(base, "out")
+	if err := errors.Join(os.Mkdir(out, 0o777), os.Chmod(out, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	as(exitOK, "repair", dir, "--output", filepath.Join(out, "new"))
+	as(exitOK, "append", filepath.Join(out, "new"))
+	as(exitOK, "export", dir, "--output", filepath.Join(out, "e.jsonl"))
+	check(t, filepath.Join(out, "new"))
 	f := startCmd(t, &exec.Cmd{Path: program, Args: []string{"jtool", "tail", dir, "-f", "-n", "1"}, SysProcAttr: user, Dir: "/"})
 	f.line(t)
 	f.signal(t, os.Interrupt)
 	if _, code := f.wait(t); code != exitInterrupted {
 		t.Errorf("tail -f exits with %d: %s", code, f.err.String())
+	}
+	for _, args := range [][]string{{"repair", dir, "--output", filepath.Join(base, "new")}, {"export", dir, "--output", filepath.Join(base, "new")}} {
+		if errOut := as(exitFailure, args...); !strings.Contains(errOut, "permission denied") {
+			t.Errorf("%s says %q", args[0], errOut)
+		}
 	}
 	if errOut := as(exitFailure, "append", dir); !strings.Contains(errOut, "permission denied") {
 		t.Errorf("append says %q", errOut)

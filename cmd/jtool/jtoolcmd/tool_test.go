@@ -207,7 +207,7 @@ func TestNew(t *testing.T) {
 	run := func(in string, args ...string) string {
 		t.Helper()
 		var out, errOut bytes.Buffer
-		root := New(strings.NewReader(in), &out, &errOut)
+		root := New(Options{In: strings.NewReader(in), Out: &out, Err: &errOut})
 		root.SetArgs(args)
 		if err := root.ExecuteContext(t.Context()); err != nil || errOut.Len() > 0 {
 			t.Fatalf("%v: %v: %s", args, err, errOut.String())

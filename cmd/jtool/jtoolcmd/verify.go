@@ -27,11 +27,10 @@ loss of power leaves, or somebody who erases; 5 fragments, if --strict is given.
 			bar := t.newProgress("bytes", 0, false)
 			report, err := journal.Verify(cmd.Context(), args[0], journal.VerifyOptions{
 				OnDamage: func(d journal.Damage) {
-					loss := d.Class == journal.Corruption || d.Class == journal.Hole
 					switch {
 					case t.json:
 						t.out.Write(appendLine(nil, damageObject(d))) // the summary will fail too
-					case loss || t.verbose:
+					case isLoss(d.Class) || t.verbose:
 						fmt.Fprintf(t.out, "%v\t%d bytes at %v, up to %v\n", d.Class, d.Bytes(), d.From, d.To)
 					}
 				},
@@ -56,6 +55,10 @@ loss of power leaves, or somebody who erases; 5 fragments, if --strict is given.
 	cmd.Flags().BoolVar(&strict, "strict", false, "exit with 5 if there are fragments")
 	return cmd
 }
+
+// isLoss reports whether a stretch of this class may have held a record that was
+// appended. The others are what writers leave that were killed or overtaken.
+func isLoss(c journal.DamageClass) bool { return c == journal.Corruption || c == journal.Hole }
 
 func verdict(r *journal.Report, strict bool) int {
 	switch {
@@ -114,6 +117,9 @@ func (t *tool) printReport(r *journal.Report, code int) error {
 		}
 	}
 	fmt.Fprintf(w, "missing\t%d records\n", r.Missing())
+	if n := r.Absent(); n > 0 {
+		fmt.Fprintf(w, "absent\t%d records were not taken over when this journal was made\n", n)
+	}
 	for _, wr := range r.Writers {
 		for _, g := range wr.Gaps {
 			why := "without a trace"
@@ -155,6 +161,7 @@ type jsonWriter struct {
 	BeginAt  string    `json:"begin_time"`
 	EndAt    string    `json:"end_time"`
 	Missing  string    `json:"missing"`
+	Absent   string    `json:"absent"`
 	Repeated string    `json:"repeated"`
 	Gaps     []jsonGap `json:"gaps"`
 }
@@ -182,6 +189,7 @@ type jsonSummary struct {
 	BelowMk  jsonClass            `json:"below_mark"`
 	Doubted  []string             `json:"doubted"`
 	Missing  string               `json:"missing"`
+	Absent   string               `json:"absent"`
 	Oldest   string               `json:"oldest,omitempty"`
 	Newest   string               `json:"newest,omitempty"`
 	Damage   map[string]jsonClass `json:"damage"`
@@ -205,7 +213,7 @@ func verifyObject(r *journal.Report, code int) jsonSummary {
 		UUID: fmt.Sprintf("%x", r.UUID), End: r.End.String(),
 		Segments: strconv.Itoa(r.Segments), First: u(r.First), Last: u(r.Last),
 		Records: u(r.Records), Deletes: u(r.Deletes), Batches: u(r.Batches), Marks: u(r.Marks), Unknown: u(r.Unknown),
-		Bytes: i(r.Bytes), Payload: i(r.Payload), Pending: i(r.Pending), Missing: u(r.Missing()),
+		Bytes: i(r.Bytes), Payload: i(r.Payload), Pending: i(r.Pending), Missing: u(r.Missing()), Absent: u(r.Absent()),
 		Mark: r.Mark.String(), BelowMk: jsonClass{u(r.BelowMark.Count), i(r.BelowMark.Bytes)},
 		Oldest: stamp(r.Oldest), Newest: stamp(r.Newest),
 		Damage: make(map[string]jsonClass), Writers: []jsonWriter{}, Problems: []string{}, Doubted: []string{},
@@ -229,7 +237,7 @@ func writerObject(w *journal.WriterReport) jsonWriter {
 	o := jsonWriter{
 		Writer: u(w.ID), First: u(w.First), Last: u(w.Last), Records: u(w.Records),
 		Begin: w.Begin.String(), End: w.End.String(), BeginAt: stamp(w.BeginAt), EndAt: stamp(w.EndAt),
-		Missing: u(w.Missing), Repeated: u(w.Repeated), Gaps: []jsonGap{},
+		Missing: u(w.Missing), Absent: u(w.Absent), Repeated: u(w.Repeated), Gaps: []jsonGap{},
 	}
 	for _, g := range w.Gaps {
 		o.Gaps = append(o.Gaps, jsonGap{u(g.From), u(g.To), g.Before.String(), g.Explained})
