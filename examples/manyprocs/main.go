@@ -172,8 +172,7 @@ func direct(cfg config, out io.Writer, errs *os.File) error {
 		return err
 	}
 	a.compareFollowers(followers)
-	report(out, cfg, crew, a, took, synced)
-	return a.verdict()
+	return errors.Join(report(out, cfg, crew, a, took, synced), a.verdict())
 }
 
 // makeJournal makes the directory and the journal in it, so that followers find

@@ -10,7 +10,7 @@ import (
 )
 
 // report prints the table, and how to look at the journal.
-func report(out io.Writer, cfg config, c *crew, a *audit, took, synced time.Duration) {
+func report(out io.Writer, cfg config, c *crew, a *audit, took, synced time.Duration) error {
 	fragments, voids := a.report.Classes[journal.Fragment], a.report.Classes[journal.Void]
 	megabytes := float64(a.report.Payload) / 1e6
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -29,10 +29,10 @@ func report(out io.Writer, cfg config, c *crew, a *audit, took, synced time.Dura
 	row("segments", "%d", a.report.Segments)
 	row("written", "%.1f MB in %v, then %v for the sync", megabytes, took.Round(time.Millisecond), synced.Round(time.Millisecond))
 	row("MB/s", "%.1f, kills and replacements included", megabytes/took.Seconds())
-	_ = w.Flush() // an error of out is not what the exit status is about
-	fmt.Fprintf(out, "\nThe journal is still there:\n")
+	fmt.Fprintf(w, "\nThe journal is still there:\n")
 	for _, command := range []string{"verify", "stat", "ls", "tail -n 3"} {
-		fmt.Fprintf(out, "  go run ./cmd/jtool %s %s\n", command, cfg.dir)
+		fmt.Fprintf(w, "  go run ./cmd/jtool %s %s\n", command, cfg.dir)
 	}
-	fmt.Fprintf(out, "  rm -r %s\n", cfg.dir)
+	fmt.Fprintf(w, "  rm -r %s\n", cfg.dir)
+	return w.Flush() // with what was wrong in any line
 }
