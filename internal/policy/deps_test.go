@@ -22,7 +22,10 @@ const depsRules = `
 	# alone. record turns values into bytes and back; vio moves bytes to and
 	# from files; index maps keys to places; host is what the protocol asks of
 	# the operating system.
-	NONE < record, vio, index, internal/host, internal/policy;
+	NONE < internal/invariant, vio, internal/host, internal/policy;
+
+	# What cannot be otherwise is checked in builds for tests, and in no others.
+	internal/invariant < record, index, internal/writer;
 
 	# A codec has no files, locks, clocks or goroutines; it must give the same
 	# answer to the same bytes at all times.
@@ -41,37 +44,71 @@ const depsRules = `
 	# The protocol. It is the only user of the control file.
 	record, vio, internal/host, internal/segment, internal/control < internal/writer;
 
+	# A buffer of values for who logs. Of records it knows the error that says that
+	# they are too large together.
+	record < internal/spool;
+
 	# What users import. It knows neither system calls nor bytes: of host only
 	# the stat that tells a repaired segment from the old one.
-	record, index, internal/host, internal/segment, internal/writer < journal;
+	record, index, internal/host, internal/segment, internal/writer, internal/spool < journal;
 	vio, internal/control !< journal;
 
 	# Adapters, tools, examples and fuzzing see what users see.
 	journal < journal/*;
+	internal/spool < journal/jslog;
 	journal < cmd/*;
+	journal < internal/cost;
 	cmd/jtool/jtoolcmd < cmd/jtool;
+	cmd/jtool/internal/* < cmd/jtool/jtoolcmd;
+
+	# inspect is a second reader of the format: it takes records apart with the
+	# codec, and everything else as docs/FORMAT.md says. It does not use the segment
+	# package, whose verdicts its tests compare it with; of host only the opening.
+	record < cmd/jtool/internal/inspect;
 
 	# The tool asks host for the numbers of two signals that not all systems have.
 	internal/host < cmd/*;
+
+	# doctor and bench make experiments with processes of the tool, and hold the
+	# journal against bare system calls. Their records are their own: the floor has
+	# the journal's checksum and nothing else of its codec.
+	NONE < cmd/jtool/internal/child;
+	vio, cmd/jtool/internal/child < cmd/jtool/internal/doctor, cmd/jtool/internal/bench;
+	cmd/jtool/internal/child, cmd/jtool/internal/doctor, cmd/jtool/internal/bench < cmd/jtool/jtoolcmd;
 	journal, record < examples/*;
 	journal, record < fuzz*;
+
+	# The scoreboard of faults. Its oracle reads a journal by docs/FORMAT.md alone and
+	# shares no code with what it judges; the classes use what they ruin.
+	NONE < internal/torture/board, internal/torture/oracle, internal/torture/mutants;
+	internal/torture/board, internal/torture/oracle, internal/torture/judge, internal/torture/fsys < internal/torture*;
+	record, vio, index, journal, internal/torture/board !< internal/torture/oracle;
+	journal, record < internal/torture/*;
+	internal/torture/* < internal/torture;
+	github.com/cespare/xxhash/v2, golang.org/x/sys/unix, github.com/anishathalye/porcupine < internal/torture/*;
+	internal/torture/fuzzdir < internal/torture/portable;
+	internal/torture/faults < internal/torture/environ;
+	internal/torture/portable < internal/torture/portable/peer;
 
 	# Nobody imports the examples, the tools or these tests: they are in no
 	# rule on the left.
 
 	# Modules of others. The library has three dependencies, each for one thing
 	# that the standard library lacks.
-	github.com/cespare/xxhash/v2 < record, internal/segment, internal/control;
+	github.com/cespare/xxhash/v2 < record, internal/segment, internal/control, cmd/jtool/internal/bench;
 	github.com/google/btree, github.com/cespare/xxhash/v2 < index;
+	github.com/cespare/xxhash/v2 < cmd/jtool/internal/inspect;
 	golang.org/x/sys/unix, golang.org/x/sys/windows < vio, internal/host;
-	github.com/spf13/cobra, github.com/spf13/pflag < cmd/*;
+	github.com/spf13/cobra, github.com/spf13/pflag, github.com/spf13/cobra/doc < cmd/*;
+	# What a terminal is, how wide characters are on it, and a format of others.
+	golang.org/x/term, github.com/mattn/go-runewidth, github.com/go-logfmt/logfmt < cmd/*;
 
 	# System calls and what differs between systems stand behind two packages.
 	syscall !< record, index, internal/control, internal/segment, internal/writer, journal, journal/*;
 
 	# Returning an error is enough: a library neither logs nor prints.
-	log, log/slog !< record, vio, index, internal/*, journal;
-	os/exec, os/signal, net, net/http, plugin, flag !< record, vio, index, internal/*, journal, journal/*;
+	log, log/slog !< record, vio, index, internal/host, internal/control, internal/segment, internal/writer, internal/spool, journal;
+	os/exec, os/signal, net, net/http, plugin, flag !< record, vio, index, internal/host, internal/control, internal/segment, internal/writer, internal/spool, journal, journal/*;
 `
 
 // testRules names the modules that only tests may import.
@@ -80,7 +117,8 @@ const testRules = `
 	go.uber.org/goleak, pgregory.net/rapid,
 	github.com/rogpeppe/go-internal/testscript,
 	golang.org/x/sys/unix, golang.org/x/sys/windows,
-	github.com/cespare/xxhash/v2, github.com/google/btree, github.com/spf13/cobra
+	github.com/cespare/xxhash/v2, github.com/google/btree, github.com/spf13/cobra, github.com/spf13/pflag,
+	github.com/creack/pty, github.com/mattn/go-runewidth
 `
 
 // edge says that package to imports package from.

@@ -62,18 +62,54 @@ func TestReadmeCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	examples, err := os.ReadFile(filepath.Join(root, "journal", "example_test.go"))
+	var compiled strings.Builder
+	err = walk(func(path string) error {
+		if name := filepath.Base(path); name != "example_test.go" && name != "readme_test.go" {
+			return nil
+		}
+		b, err := os.ReadFile(filepath.Join(root, path))
+		compiled.WriteString(flat(string(b)))
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	compiled := flat(string(examples))
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
 	if len(blocks) == 0 {
 		t.Error("README.md has no Go code")
 	}
 	for _, b := range blocks {
-		if !strings.Contains(compiled, flat(b[1])) {
-			t.Errorf("README.md: this code is not in journal/example_test.go:\n%s", b[1])
+		if !strings.Contains(compiled.String(), flat(b[1])) {
+			t.Errorf("README.md: this code is in no example_test.go or readme_test.go:\n%s", b[1])
+		}
+	}
+}
+
+// TestReadmeCommands: what the README tells people to run in a clone is what .ci/run
+// runs, and what it tells them to get is a package of this module. (The commands of
+// its console blocks are run by a test of jtoolcmd.)
+func TestReadmeCommands(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ci, err := os.ReadFile(filepath.Join(root, ".ci", "run"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := regexp.MustCompile(`(?m)^go (\w+) (\S+)`).FindAllStringSubmatch(string(readme), -1)
+	if len(commands) < 4 {
+		t.Errorf("README.md has the commands %q; want those to get it, to run it and to test it", commands)
+	}
+	for _, c := range commands {
+		switch path, ours := strings.CutPrefix(c[2], module+"/"); {
+		case c[1] == "get" || c[1] == "install":
+			path, _, _ = strings.Cut(path, "@")
+			if st, err := os.Stat(filepath.Join(root, filepath.FromSlash(path))); !ours || err != nil || !st.IsDir() {
+				t.Errorf("README.md: %s: there is no such package", c[0])
+			}
+		case !strings.Contains(string(ci), c[0]):
+			t.Errorf("README.md: .ci/run does not run %q", c[0])
 		}
 	}
 }
