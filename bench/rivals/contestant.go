@@ -15,8 +15,12 @@ type contestant struct {
 	batches             bool // several records can be appended together
 	floor               bool // the bare system calls
 	logger              bool // a handler for a logging package
+	slow                bool // a batch of records is much faster than as many alone
 	open                func(dir string, o options) (writer, error)
-	count               func(dir string, o options) (int, error) // what is there afterwards
+	count               func(dir string, o options) (int, error)    // what is there afterwards
+	reads               func(dir string, o options) (reader, error) // nil: it cannot be read by record
+	checks              bool                                        // checksums when it reads
+	noGet               string                                      // why a record cannot be asked for
 }
 
 // options are what a contestant is opened for.
@@ -35,9 +39,9 @@ type appender interface {
 	append(key, value []byte) error
 }
 
-// batcher is an appender that can append several records together.
+// batcher is an appender that can append several records together, of the same value.
 type batcher interface {
-	batch(key, value []byte, n int) error
+	batch(keys [][]byte, value []byte) error
 }
 
 const (

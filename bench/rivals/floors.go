@@ -21,6 +21,7 @@ const (
 	gatherFloor = "floor: writev + lseek"
 	copyFloor   = "floor: copy + write"
 	groupFloor  = "floor: writev, grouped fdatasync"
+	readFloor   = "floor: read + hash + map"
 )
 
 var floors = []contestant{
@@ -29,6 +30,7 @@ var floors = []contestant{
 	{name: copyFloor, plain: untilExit, durable: untilPower, goroutines: true, processes: true, batches: true, floor: true, open: openFloor(copied), count: countFloor},
 	{name: groupFloor, durable: untilPower, why: "for durable appends", goroutines: true, floor: true, open: openGroup, count: countFloor},
 	{name: "floor: bufio", plain: nothing, why: "one buffer", batches: true, floor: true, open: openBuffered, count: countFloor},
+	{name: readFloor, why: "for reading", floor: true, open: openFloor(copied), reads: readFloorFile, checks: true},
 }
 
 const headSize, sumSize = 44, 8
@@ -68,10 +70,15 @@ func (r *raw) append(key, value []byte) error {
 	return dataSync(r.f)
 }
 
-// pieces lays out a record: header, key, value, checksum.
-func (r *raw) pieces(key, value []byte) [][]byte {
+// header makes the header of records with this value.
+func (r *raw) header(value []byte) {
 	binary.LittleEndian.PutUint64(r.head[:], uint64(time.Now().UnixNano()))
 	binary.LittleEndian.PutUint64(r.head[8:], uint64(len(value)))
+}
+
+// pieces lays out a record: header, key, value, checksum.
+func (r *raw) pieces(key, value []byte) [][]byte {
+	r.header(value)
 	r.d.Reset()
 	r.d.Write(r.head[:]) // a hash does not fail
 	r.d.Write(key)
@@ -95,6 +102,7 @@ func gatherBlindly(r *raw, key, value []byte) error {
 }
 
 func copied(r *raw, key, value []byte) error {
+	r.header(value)
 	r.b = r.contiguous(r.b[:0], key, value)
 	_, err := r.f.Write(r.b)
 	return err
@@ -108,9 +116,10 @@ func (r *raw) contiguous(b, key, value []byte) []byte {
 	return binary.LittleEndian.AppendUint64(b, xxhash.Sum64(b[at:]))
 }
 
-func (r *raw) batch(key, value []byte, n int) error {
+func (r *raw) batch(keys [][]byte, value []byte) error {
 	r.b = r.b[:0]
-	for range n {
+	r.header(value) // the clock once for a batch, as it is one moment
+	for _, key := range keys {
 		r.b = r.contiguous(r.b, key, value)
 	}
 	if _, err := r.f.Write(r.b); err != nil || !r.durable {
@@ -192,13 +201,14 @@ func openBuffered(dir string, _ options) (writer, error) {
 func (w *buffered) appender() appender { return w }
 
 func (w *buffered) append(key, value []byte) error {
+	w.header(value)
 	w.b = w.contiguous(w.b[:0], key, value)
 	_, err := w.w.Write(w.b)
 	return err
 }
 
-func (w *buffered) batch(key, value []byte, n int) error {
-	for range n {
+func (w *buffered) batch(keys [][]byte, value []byte) error {
+	for _, key := range keys {
 		if err := w.append(key, value); err != nil {
 			return err
 		}

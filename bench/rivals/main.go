@@ -1,5 +1,5 @@
-// Rivals measures how fast records are appended: by Manypen, by others that somebody
-// could use instead, and by the bare system calls, the floors.
+// Rivals measures how fast records are appended and read: by Manypen, by others that
+// somebody could use instead, and by the bare system calls, the floors.
 //
 //	go -C bench run ./rivals                       everything, half an hour
 //	go -C bench run ./rivals -workloads one-100,durable-1 -only pebble
@@ -38,6 +38,8 @@ var (
 	flagValue      = flag.Int("value", 0, "internal")
 	flagGoroutines = flag.Int("goroutines", 1, "internal")
 	flagBatch      = flag.Int("batch", 1, "internal")
+	flagRead       = flag.String("read", "", "internal")
+	flagRecords    = flag.Int("records", 0, "internal")
 )
 
 // workload is what all contestants do.
@@ -49,6 +51,8 @@ type workload struct {
 	value      int // bytes
 	batch      int // records in each append
 	floor      string
+	read       string // what is done with a log that is there; nothing else counts then but value
+	records    int    // of that log
 }
 
 // field is who takes part: packages for logging, which have work of their own to do, or
@@ -58,22 +62,26 @@ func (w workload) field(all []contestant) []contestant {
 }
 
 var workloads = []workload{
-	{"one-100", "1 goroutine, 100 B, not synced", false, 1, 1, 100, 1, gatherFloor},
-	{"one-1k", "1 goroutine, 1 KiB, not synced", false, 1, 1, 1 << 10, 1, gatherFloor},
-	{"one-16k", "1 goroutine, 16 KiB, not synced", false, 1, 1, 16 << 10, 1, gatherFloor},
-	{"one-256k", "1 goroutine, 256 KiB, not synced", false, 1, 1, 256 << 10, 1, gatherFloor},
-	{"goroutines-8", "8 goroutines, 100 B, not synced", false, 1, 8, 100, 1, gatherFloor},
-	{"batch", "batches of 100 × 100 B, not synced", false, 1, 1, 100, 100, copyFloor},
-	{"batch-durable", "batches of 100 × 100 B, each durable", true, 1, 1, 100, 100, copyFloor},
-	{"durable-1", "1 goroutine, 100 B, each durable", true, 1, 1, 100, 1, gatherFloor},
-	{"durable-64", "64 goroutines, 100 B, each durable", true, 1, 64, 100, 1, groupFloor},
-	{"processes-2", "2 processes, 100 B, not synced", false, 2, 1, 100, 1, gatherFloor},
-	{"processes-4", "4 processes, 100 B, not synced", false, 4, 1, 100, 1, gatherFloor},
-	{"processes-8", "8 processes, 100 B, not synced", false, 8, 1, 100, 1, gatherFloor},
-	{"processes-8-durable", "8 processes, 100 B, each durable", true, 8, 1, 100, 1, gatherFloor},
-	{"log-1", "1 goroutine logs, not synced", false, 1, 1, 50, 1, slogFloor},
-	{"log-8", "8 goroutines log, not synced", false, 1, 8, 50, 1, slogFloor},
-	{"log-processes-4", "4 processes log, not synced", false, 4, 1, 50, 1, slogFloor},
+	{id: "one-100", name: "1 goroutine, 100 B, not synced", value: 100, floor: gatherFloor},
+	{id: "one-1k", name: "1 goroutine, 1 KiB, not synced", value: 1 << 10, floor: gatherFloor},
+	{id: "one-16k", name: "1 goroutine, 16 KiB, not synced", value: 16 << 10, floor: gatherFloor},
+	{id: "one-256k", name: "1 goroutine, 256 KiB, not synced", value: 256 << 10, floor: gatherFloor},
+	{id: "goroutines-8", name: "8 goroutines, 100 B, not synced", goroutines: 8, value: 100, floor: gatherFloor},
+	{id: "batch", name: "batches of 100 × 100 B, not synced", value: 100, batch: 100, floor: copyFloor},
+	{id: "batch-durable", name: "batches of 100 × 100 B, each durable", durable: true, value: 100, batch: 100, floor: copyFloor},
+	{id: "durable-1", name: "1 goroutine, 100 B, each durable", durable: true, value: 100, floor: gatherFloor},
+	{id: "durable-64", name: "64 goroutines, 100 B, each durable", durable: true, goroutines: 64, value: 100, floor: groupFloor},
+	{id: "processes-2", name: "2 processes, 100 B, not synced", processes: 2, value: 100, floor: gatherFloor},
+	{id: "processes-4", name: "4 processes, 100 B, not synced", processes: 4, value: 100, floor: gatherFloor},
+	{id: "processes-8", name: "8 processes, 100 B, not synced", processes: 8, value: 100, floor: gatherFloor},
+	{id: "processes-8-durable", name: "8 processes, 100 B, each durable", durable: true, processes: 8, value: 100, floor: gatherFloor},
+	{id: "log-1", name: "1 goroutine logs, not synced", value: 50, floor: slogFloor},
+	{id: "log-8", name: "8 goroutines log, not synced", goroutines: 8, value: 50, floor: slogFloor},
+	{id: "log-processes-4", name: "4 processes log, not synced", processes: 4, value: 50, floor: slogFloor},
+	{id: "scan-100", name: "open and read 1,000,000 × 100 B", read: readScan, value: 100, records: 1_000_000, floor: readFloor},
+	{id: "scan-64k", name: "open and read 20,000 × 64 KiB", read: readScan, value: 64 << 10, records: 20_000, floor: readFloor},
+	{id: "open", name: "open and get one of 1,000,000 × 100 B", read: readOpen, value: 100, records: 1_000_000, floor: readFloor},
+	{id: "get", name: "get one of 1,000,000 × 100 B, in random order", read: readGet, value: 100, records: 1_000_000, floor: readFloor},
 }
 
 func main() {
@@ -149,13 +157,16 @@ func choose(names string) ([]workload, error) {
 	return chosen, nil
 }
 
-// policy is what a record that was appended survives, or why there is none.
+// policy is what a record that was appended survives (of a reading workload whether
+// checksums are verified), or why there is none.
 func (w workload) policy(c *contestant) (survives, whyNot string) {
 	survives = c.plain
 	if w.durable {
 		survives = c.durable
 	}
 	switch {
+	case w.read != "":
+		return w.readPolicy(c)
 	case survives == "":
 		return "", c.why
 	case w.processes > 1 && !c.processes:
@@ -171,7 +182,7 @@ func (w workload) policy(c *contestant) (survives, whyNot string) {
 // measure runs all contestants in turns.
 func (w workload) measure(base string, all []contestant) (result, error) {
 	all = w.field(all)
-	res := result{ID: w.id, Name: w.name, Floor: w.floor}
+	res := result{ID: w.id, Name: w.name, Floor: w.floor, Read: w.read}
 	var able []int
 	for i := range all {
 		c := &all[i]

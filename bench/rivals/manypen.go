@@ -3,7 +3,7 @@ package main
 import "github.com/manypen/manypen/journal"
 
 var ours = []contestant{
-	{name: "Manypen", plain: untilExit, durable: untilPower, goroutines: true, processes: true, batches: true, open: openManypen, count: countManypen},
+	{name: "Manypen", plain: untilExit, durable: untilPower, goroutines: true, processes: true, batches: true, open: openManypen, count: countManypen, reads: readManypen, checks: true},
 }
 
 type manypen struct {
@@ -24,9 +24,9 @@ func (w *manypen) appender() appender { return w }
 
 func (w *manypen) append(key, value []byte) error { _, err := w.j.Append(key, value); return err }
 
-func (w *manypen) batch(key, value []byte, n int) error {
+func (w *manypen) batch(keys [][]byte, value []byte) error {
 	w.b.Reset()
-	for range n {
+	for _, key := range keys {
 		w.b.Put(key, value)
 	}
 	_, err := w.j.AppendBatch(&w.b)

@@ -33,6 +33,9 @@ const sampleEvery = 16
 
 // once is one run in processes of their own.
 func (w workload) once(base string, c *contestant) (sum measurement, err error) {
+	if w.read != "" {
+		return w.readOnce(base, c)
+	}
 	dir, err := os.MkdirTemp(base, "run")
 	if err != nil {
 		return sum, err
@@ -41,9 +44,9 @@ func (w workload) once(base string, c *contestant) (sum measurement, err error) 
 	var cmds []*exec.Cmd
 	var outs []*bytes.Buffer
 	var gates []io.Closer
-	for range w.processes {
+	for range max(w.processes, 1) {
 		cmd := exec.Command(os.Args[0], "-child", c.name, "-dir", dir, "-time", flagTime.String(), "-bytes", strconv.FormatInt(*flagBytes, 10),
-			"-sync="+strconv.FormatBool(w.durable), "-value", strconv.Itoa(w.value), "-goroutines", strconv.Itoa(w.goroutines), "-batch", strconv.Itoa(w.batch))
+			"-sync="+strconv.FormatBool(w.durable), "-value", strconv.Itoa(w.value), "-goroutines", strconv.Itoa(max(w.goroutines, 1)), "-batch", strconv.Itoa(max(w.batch, 1)))
 		out := new(bytes.Buffer)
 		cmd.Stdout, cmd.Stderr = out, os.Stderr
 		gate, err := cmd.StdinPipe()
@@ -83,13 +86,16 @@ func (m *measurement) add(one measurement) {
 	m.P50, m.P99, m.RSS = max(m.P50, one.P50), max(m.P99, one.P99), max(m.RSS, one.RSS)
 }
 
-// child appends for the given time, as soon as its standard input is closed, and prints
-// what came of it.
+// child appends for the given time, as soon as its standard input is closed, or reads,
+// and prints what came of it.
 func child(name string) error {
 	all := contestants()
 	i := slices.IndexFunc(all, func(c contestant) bool { return c.name == name })
 	if i < 0 {
 		return fmt.Errorf("no contestant %q", name)
+	}
+	if *flagRead != "" {
+		return readChild(&all[i])
 	}
 	touch(min(*flagBytes, 256<<20))
 	w, err := all[i].open(*flagDir, options{*flagSync, *flagValue})
@@ -144,10 +150,11 @@ func appendAll(w writer, start time.Time) (total int, samples []time.Duration, e
 }
 
 func appendSome(a appender, g int, start time.Time, written *atomic.Int64) (n int, samples []time.Duration, err error) {
-	key, value := make([]byte, keySize), bytes.Repeat([]byte("v"), *flagValue)
+	key, value := make([]byte, keySize), valueOf(*flagValue)
 	call := func() error { return a.append(key, value) }
 	if b, ok := a.(batcher); ok && *flagBatch > 1 {
-		call = func() error { return b.batch(key, value, *flagBatch) }
+		keys := slices.Repeat([][]byte{key}, *flagBatch)
+		call = func() error { return b.batch(keys, value) }
 	}
 	for i := 0; ; i++ {
 		copy(key, strconv.AppendInt([]byte("key-"), int64(g<<40|i), 10))

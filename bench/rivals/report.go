@@ -27,6 +27,7 @@ type report struct {
 // result is a workload.
 type result struct {
 	ID, Name, Floor string
+	Read            string `json:",omitempty"` // if it is about reading
 	Rows            []row
 }
 
@@ -34,7 +35,7 @@ type result struct {
 type row struct {
 	Name     string
 	IsFloor  bool
-	Survives string        `json:",omitempty"`
+	Survives string        `json:",omitempty"` // what has been appended; of reading, whether checksums are verified
 	WhyNot   string        `json:",omitempty"`
 	Rounds   []measurement `json:",omitempty"`
 }
@@ -108,11 +109,26 @@ func of(rounds []measurement, f func(m measurement) float64) float64 {
 	return median(values)
 }
 
+// measured is what a ratio is one of.
+func (res *result) measured() string {
+	if res.Read == readOpen {
+		return "time of opening"
+	}
+	return "time of a record"
+}
+
 // table prints a workload as Markdown.
 func (res *result) table(to io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n**%s** (time of a record: %s = 1)\n\n", res.Name, res.Floor)
-	b.WriteString("| | survives the end of the | records/s | time | of the rounds | p50 | p99 | CPU | MiB |\n|---|---|---|---|---|---|---|---|---|\n")
+	column, unit := "survives the end of the", "records/s"
+	if res.Read != "" {
+		column = "checksums"
+	}
+	if res.Read == readOpen {
+		unit = "a second"
+	}
+	fmt.Fprintf(&b, "\n**%s** (%s: %s = 1)\n\n", res.Name, res.measured(), res.Floor)
+	fmt.Fprintf(&b, "| | %s | %s | time | of the rounds | p50 | p99 | CPU | MiB |\n|---|---|---|---|---|---|---|---|---|\n", column, unit)
 	for i := range res.Rows {
 		r := &res.Rows[i]
 		switch {
@@ -123,8 +139,12 @@ func (res *result) table(to io.Writer) error {
 			duration := func(f func(m measurement) time.Duration) time.Duration {
 				return time.Duration(of(r.Rounds, func(m measurement) float64 { return float64(f(m)) })).Round(10 * time.Nanosecond)
 			}
-			fmt.Fprintf(&b, "| %s | %s | %.0f | %.2f | %.2f to %.2f | %v | %v | %v | %.0f |\n", r.Name, r.Survives,
-				of(r.Rounds, func(m measurement) float64 { return m.Rate }), median(ratios), slices.Min(ratios), slices.Max(ratios),
+			rate, digits := of(r.Rounds, func(m measurement) float64 { return m.Rate }), 0
+			if rate < 100 {
+				digits = 1
+			}
+			fmt.Fprintf(&b, "| %s | %s | %.*f | %.2f | %.2f to %.2f | %v | %v | %v | %.0f |\n", r.Name, r.Survives,
+				digits, rate, median(ratios), slices.Min(ratios), slices.Max(ratios),
 				duration(func(m measurement) time.Duration { return m.P50 }), duration(func(m measurement) time.Duration { return m.P99 }),
 				duration(func(m measurement) time.Duration { return m.CPU }), of(r.Rounds, func(m measurement) float64 { return float64(m.RSS) / (1 << 20) }))
 		}
@@ -178,7 +198,7 @@ func (res *result) chart() string {
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12" role="img">`+"\n", chartWidth, height)
 	fmt.Fprintf(&b, "<title>%s</title>\n", html.EscapeString(res.Name))
 	b.WriteString("<style>text{fill:#222}.us{fill:#c2410c}.them{fill:#64748b}.floor{fill:#94a3b8}line{stroke:#222}@media(prefers-color-scheme:dark){text{fill:#ddd}line{stroke:#ddd}}</style>\n")
-	fmt.Fprintf(&b, `<text x="10" y="18" font-weight="bold">%s: time of a record, %s = 1</text>`+"\n", html.EscapeString(res.Name), html.EscapeString(res.Floor))
+	fmt.Fprintf(&b, `<text x="10" y="18" font-weight="bold">%s: %s, %s = 1</text>`+"\n", html.EscapeString(res.Name), res.measured(), html.EscapeString(res.Floor))
 	for i, r := range rows {
 		ratios := res.ratios(r)
 		y, m := chartTop+rowHeight*i, median(ratios)

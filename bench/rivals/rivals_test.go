@@ -26,8 +26,12 @@ func tiny() { *flagTime, *flagBytes, *flagRounds = time.Millisecond, 1<<20, 1 }
 // has appended is counted.
 func TestContestants(t *testing.T) {
 	tiny()
-	base := t.TempDir()
+	base, logs := t.TempDir(), t.TempDir()
 	for _, w := range workloads {
+		base := base
+		if w.read != "" {
+			base, w.records = logs, 200 // which stay there for the next workload
+		}
 		all := w.field(contestants())
 		for i := range all {
 			c := &all[i]
@@ -36,7 +40,7 @@ func TestContestants(t *testing.T) {
 			} else if survives == "" {
 				continue
 			}
-			if m, err := w.once(base, c); err != nil || m.Rate <= 0 || m.Records == 0 || m.P99 < m.P50 || m.CPU <= 0 || m.RSS <= 0 {
+			if m, err := w.once(base, c); err != nil || m.Rate <= 0 || m.Records == 0 || m.P99 < m.P50 || m.CPU <= 0 || m.RSS <= 0 || w.read == readScan && m.Records%w.records != 0 {
 				t.Errorf("%s, %s: %+v, %v", w.id, c.name, m, err)
 			}
 		}
@@ -53,6 +57,29 @@ func TestLossIsNoticed(t *testing.T) {
 	c.count = func(string, options) (int, error) { return 0, nil }
 	if _, err := workloads[0].once(t.TempDir(), &c); err == nil {
 		t.Error("a contestant that loses everything is measured all the same")
+	}
+}
+
+// As is one that is not there when a log is read.
+func TestShortLogIsNoticed(t *testing.T) {
+	tiny()
+	w := workload{read: readScan, value: 100, records: 10}
+	base := t.TempDir()
+	for _, c := range contestants() {
+		if c.reads == nil {
+			continue
+		}
+		if _, err := w.once(base, &c); err != nil {
+			t.Fatal(err)
+		}
+		more := w
+		more.records++
+		if err := os.Rename(w.dataset(base, &c), more.dataset(base, &c)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := more.once(base, &c); err == nil {
+			t.Errorf("%s: a log of 10 records passes for one of 11", c.name)
+		}
 	}
 }
 

@@ -19,10 +19,10 @@ import (
 // Stores of keys that are used as a log. A key that comes again would replace the older
 // record, so each has a number behind it.
 var stores = []contestant{
-	{name: "bbolt", module: "go.etcd.io/bbolt", plain: untilExit, durable: untilPower, goroutines: true, batches: true, open: openBolt, count: countBolt},
-	{name: "pebble", module: "github.com/cockroachdb/pebble/v2", plain: nothing, durable: untilPower, goroutines: true, batches: true, open: openPebble, count: countPebble},
-	{name: "badger", module: "github.com/dgraph-io/badger/v4", plain: untilExit, durable: untilPower, goroutines: true, batches: true, open: openBadger, count: countBadger},
-	{name: "SQLite, WAL mode", module: "modernc.org/sqlite", plain: untilExit, durable: untilPower, goroutines: true, processes: true, batches: true, open: openSQLite, count: countSQLite},
+	{name: "bbolt", module: "go.etcd.io/bbolt", plain: untilExit, durable: untilPower, goroutines: true, batches: true, slow: true, open: openBolt, count: countBolt, reads: readBolt},
+	{name: "pebble", module: "github.com/cockroachdb/pebble/v2", plain: nothing, durable: untilPower, goroutines: true, batches: true, open: openPebble, count: countPebble, reads: readPebble, checks: true},
+	{name: "badger", module: "github.com/dgraph-io/badger/v4", plain: untilExit, durable: untilPower, goroutines: true, batches: true, slow: true, open: openBadger, count: countBadger, reads: readBadger},
+	{name: "SQLite, WAL mode", module: "modernc.org/sqlite", plain: untilExit, durable: untilPower, goroutines: true, processes: true, batches: true, slow: true, open: openSQLite, count: countSQLite, reads: readSQLite},
 }
 
 // counter makes keys that come once.
@@ -60,9 +60,9 @@ func (w *bolt) append(key, value []byte) error {
 	return w.db.Update(put)
 }
 
-func (w *bolt) batch(key, value []byte, n int) error {
+func (w *bolt) batch(keys [][]byte, value []byte) error {
 	return w.db.Update(func(tx *bbolt.Tx) error {
-		for range n {
+		for _, key := range keys {
 			if err := tx.Bucket(bucket).Put(w.key(key), value); err != nil {
 				return err
 			}
@@ -112,9 +112,9 @@ func (w *pebbleDB) appender() appender { return w }
 
 func (w *pebbleDB) append(key, value []byte) error { return w.db.Set(w.key(key), value, w.opts) }
 
-func (w *pebbleDB) batch(key, value []byte, n int) error {
+func (w *pebbleDB) batch(keys [][]byte, value []byte) error {
 	b := w.db.NewBatch()
-	for range n {
+	for _, key := range keys {
 		if err := b.Set(w.key(key), value, nil); err != nil {
 			return err
 		}
@@ -157,9 +157,9 @@ func (w *badgerDB) append(key, value []byte) error {
 	return w.db.Update(func(tx *badger.Txn) error { return tx.Set(w.key(key), value) })
 }
 
-func (w *badgerDB) batch(key, value []byte, n int) error {
+func (w *badgerDB) batch(keys [][]byte, value []byte) error {
 	return w.db.Update(func(tx *badger.Txn) error {
-		for range n {
+		for _, key := range keys {
 			if err := tx.Set(w.key(key), value); err != nil {
 				return err
 			}
@@ -221,13 +221,13 @@ func (w *sqlite) appender() appender { return w }
 
 func (w *sqlite) append(key, value []byte) error { _, err := w.insert.Exec(key, value); return err }
 
-func (w *sqlite) batch(key, value []byte, n int) error {
+func (w *sqlite) batch(keys [][]byte, value []byte) error {
 	tx, err := w.db.Begin()
 	if err != nil {
 		return err
 	}
 	insert := tx.Stmt(w.insert)
-	for range n {
+	for _, key := range keys {
 		if _, err := insert.Exec(key, value); err != nil {
 			return err
 		}
@@ -236,6 +236,9 @@ func (w *sqlite) batch(key, value []byte, n int) error {
 }
 
 func (w *sqlite) close() error { return w.db.Close() }
+
+// filled makes what finds a record by its key: who only appends does without.
+func (w *sqlite) filled() error { _, err := w.db.Exec("create index keys on log (key)"); return err }
 
 func countSQLite(dir string, _ options) (n int, err error) {
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "log.db"))

@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/raft"
@@ -20,10 +21,10 @@ import (
 // keys: key and value are one record. The number has to go up from call to call, so
 // goroutines take turns by a mutex of ours.
 var logs = []contestant{
-	{name: "tidwall/wal", module: "github.com/tidwall/wal", plain: untilExit, durable: untilPower, goroutines: true, batches: true, open: openTidwall, count: countTidwall},
-	{name: "raft-wal", module: "github.com/hashicorp/raft-wal", durable: untilPower, why: "is always durable", goroutines: true, batches: true, open: openRaft, count: countRaft},
-	{name: "etcd wal", module: "go.etcd.io/etcd/server/v3", plain: untilExit, durable: untilPower, goroutines: true, batches: true, open: openEtcd, count: countEtcd},
-	{name: "Prometheus wlog", module: "github.com/prometheus/prometheus", plain: untilExit, durable: untilPower, goroutines: true, batches: true, open: openProm, count: countProm},
+	{name: "tidwall/wal", module: "github.com/tidwall/wal", plain: untilExit, durable: untilPower, goroutines: true, batches: true, open: openTidwall, count: countTidwall, reads: readTidwall},
+	{name: "raft-wal", module: "github.com/hashicorp/raft-wal", durable: untilPower, why: "is always durable", goroutines: true, batches: true, slow: true, open: openRaft, count: countRaft, reads: readRaft, checks: true},
+	{name: "etcd wal", module: "go.etcd.io/etcd/server/v3", plain: untilExit, durable: untilPower, goroutines: true, batches: true, open: openEtcd, count: countEtcd, reads: readEtcd, checks: true, noGet: "is read as a whole"},
+	{name: "Prometheus wlog", module: "github.com/prometheus/prometheus", plain: untilExit, durable: untilPower, goroutines: true, batches: true, open: openProm, count: countProm, reads: readProm, checks: true, noGet: "is read from the front"},
 }
 
 // numbered is a log whose records are numbered by its caller.
@@ -31,28 +32,50 @@ type numbered struct {
 	mu    sync.Mutex
 	last  uint64
 	b     []byte
-	write func(w *numbered, key, value []byte, n int) error // records last+1 to last+n
+	data  [][]byte                                             // the records of a call, in b
+	alone [1][]byte                                            // the key of a record that is appended alone
+	write func(w *numbered, keys [][]byte, value []byte) error // records last+1 and so on
 	done  func() error
 }
 
-func (w *numbered) appender() appender             { return w }
-func (w *numbered) append(key, value []byte) error { return w.batch(key, value, 1) }
-func (w *numbered) close() error                   { return w.done() }
+func (w *numbered) appender() appender { return w }
+func (w *numbered) close() error       { return w.done() }
 
-func (w *numbered) batch(key, value []byte, n int) error {
+func (w *numbered) append(key, value []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.write(w, key, value, n); err != nil {
+	w.alone[0] = key
+	return w.add(w.alone[:], value)
+}
+
+func (w *numbered) batch(keys [][]byte, value []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.add(keys, value)
+}
+
+func (w *numbered) add(keys [][]byte, value []byte) error {
+	if err := w.write(w, keys, value); err != nil {
 		return err
 	}
-	w.last += uint64(n)
+	w.last += uint64(len(keys))
 	return nil
 }
 
-// one is a record in memory of the log.
-func (w *numbered) one(key, value []byte) []byte {
-	w.b = append(append(w.b[:0], key...), value...)
-	return w.b
+// records are the records of keys in memory of the log.
+func (w *numbered) records(keys [][]byte, value []byte) [][]byte {
+	w.b, w.data = w.b[:0], w.data[:0]
+	size := len(keys) * len(value)
+	for _, key := range keys {
+		size += len(key)
+	}
+	w.b = slices.Grow(w.b, size)
+	for _, key := range keys {
+		at := len(w.b)
+		w.b = append(append(w.b, key...), value...)
+		w.data = append(w.data, w.b[at:])
+	}
+	return w.data
 }
 
 func openTidwall(dir string, o options) (writer, error) {
@@ -61,13 +84,14 @@ func openTidwall(dir string, o options) (writer, error) {
 		return nil, err
 	}
 	var b wal.Batch
-	return &numbered{done: log.Close, write: func(w *numbered, key, value []byte, n int) error {
-		if n == 1 {
-			return log.Write(w.last+1, w.one(key, value))
+	return &numbered{done: log.Close, write: func(w *numbered, keys [][]byte, value []byte) error {
+		records := w.records(keys, value)
+		if len(records) == 1 {
+			return log.Write(w.last+1, records[0])
 		}
 		b.Clear()
-		for i := range n {
-			b.Write(w.last+1+uint64(i), w.one(key, value))
+		for i, data := range records {
+			b.Write(w.last+1+uint64(i), data)
 		}
 		return log.WriteBatch(&b)
 	}}, nil
@@ -89,15 +113,14 @@ func openRaft(dir string, _ options) (writer, error) {
 		return nil, err
 	}
 	var logs []*raft.Log
-	return &numbered{done: log.Close, write: func(w *numbered, key, value []byte, n int) error {
-		data := w.one(key, value)
-		for len(logs) < n {
+	return &numbered{done: log.Close, write: func(w *numbered, keys [][]byte, value []byte) error {
+		for len(logs) < len(keys) {
 			logs = append(logs, new(raft.Log))
 		}
-		for i := range n {
+		for i, data := range w.records(keys, value) {
 			*logs[i] = raft.Log{Index: w.last + 1 + uint64(i), Data: data}
 		}
-		return log.StoreLogs(logs[:n])
+		return log.StoreLogs(logs[:len(keys)])
 	}}, nil
 }
 
@@ -120,16 +143,15 @@ func openEtcd(dir string, o options) (writer, error) {
 		log.SetUnsafeNoFsync()
 	}
 	var entries []*raftpb.Entry
-	return &numbered{done: log.Close, write: func(w *numbered, key, value []byte, n int) error {
-		data := w.one(key, value)
-		for len(entries) < n {
+	return &numbered{done: log.Close, write: func(w *numbered, keys [][]byte, value []byte) error {
+		for len(entries) < len(keys) {
 			entries = append(entries, new(raftpb.Entry))
 		}
-		for i := range n {
+		for i, data := range w.records(keys, value) {
 			index := w.last + 1 + uint64(i)
 			*entries[i] = raftpb.Entry{Index: &index, Data: data}
 		}
-		return log.Save(&raftpb.HardState{}, entries[:n])
+		return log.Save(&raftpb.HardState{}, entries[:len(keys)])
 	}}, nil
 }
 
@@ -148,14 +170,8 @@ func openProm(dir string, o options) (writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	var records [][]byte
-	return &numbered{done: log.Close, write: func(w *numbered, key, value []byte, n int) error {
-		records = records[:0]
-		data := w.one(key, value)
-		for range n {
-			records = append(records, data)
-		}
-		if err := log.Log(records...); err != nil || !o.durable {
+	return &numbered{done: log.Close, write: func(w *numbered, keys [][]byte, value []byte) error {
+		if err := log.Log(w.records(keys, value)...); err != nil || !o.durable {
 			return err
 		}
 		return log.Sync()
