@@ -44,7 +44,8 @@ func (e *FragmentError) Unwrap() []error { return []error{e.Err, io.ErrShortWrit
 func (w *Writer) Append(h record.Header, key, value []byte, waits bool) (Ack, error) {
 	u := unit{h: h, count: 1, key: key, value: value}
 	small := record.Overhead+len(key)+len(value) <= combinedRecord
-	if small && !w.line.state.CompareAndSwap(idle, busy) {
+	// Who waits for the disk together with others has time to be written with them, too.
+	if small && (waits && w.group.shared() || !w.line.state.CompareAndSwap(idle, busy)) {
 		return w.meet(&u, waits)
 	}
 	// Each function between here and the system call costs (vio.Appender).

@@ -75,7 +75,13 @@ func (wt *waiter) become(state int32) {
 func (w *Writer) meet(u *unit, waits bool) (Ack, error) {
 	me := waiters.Get().(*waiter)
 	me.unit, me.waits = *u, waits
-	if !w.line.stand(me) || w.waitTurn(me) {
+	first := !w.line.stand(me)
+	if first && waits && w.sys.step == nil {
+		// Those whom the same sync has let go, or who wait for the next one, come now:
+		// a call for all of them instead of one each leaves the processors to the sync.
+		runtime.Gosched()
+	}
+	if first || w.waitTurn(me) {
 		w.serveLine(me)
 	}
 	ack, err := me.ack, me.err

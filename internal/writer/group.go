@@ -17,10 +17,10 @@ import (
 type group struct {
 	mu   sync.Mutex
 	next *batch
-	last int // size of the last batch
 	// known is a position up to which all was on disk at some time, under some
 	// page. It spares those who wait a look at the page.
 	known atomic.Uint64
+	last  atomic.Int64 // size of the last batch
 }
 
 // batch is the goroutines that one sync is for.
@@ -50,17 +50,20 @@ func (g *group) begin(b *batch) control.Pos {
 	defer g.mu.Unlock()
 	if g.next == b {
 		g.next = nil
-		g.last = b.size
+		g.last.Store(int64(b.size))
 	}
 	return b.want
 }
 
-// shared is whether the last sync was for more than one.
-func (g *group) shared() bool {
+// size is how many have joined b.
+func (g *group) size(b *batch) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.last > 1
+	return b.size
 }
+
+// shared is whether the last sync was for more than one.
+func (g *group) shared() bool { return g.last.Load() > 1 }
 
 // end lets the batch go, and with it the caller, who leads it.
 func (g *group) end(b *batch) {
@@ -122,11 +125,32 @@ func (w *Writer) await(done <-chan struct{}) {
 	}
 }
 
+// muster lets others run until no more of them join b, which the caller leads: those
+// whom the last sync has let go append now, most of them together, and would wait for
+// the next sync otherwise. The caller holds syncMu.
+func (w *Writer) muster(b *batch) {
+	begin := time.Now()
+	for last, quiet := 0, 0; quiet < quietYields; {
+		if time.Since(begin) > w.pace.mean {
+			return // others have better things to do than to append
+		}
+		runtime.Gosched()
+		if n := w.group.size(b); n > last {
+			last, quiet = n, 0
+		} else {
+			quiet++
+		}
+	}
+}
+
+// quietYields is how many yields in which nobody joins end a muster. Who appends is
+// let run up to three times until it does: in the line, as its leader, behind that.
+const quietYields = 3
+
 // Group commit pays most if every process that syncs again and again is in the same
 // group. Left alone two groups form, of which one syncs while the other appends, and a
 // sync covers half of them. So a sync waits a moment for those whom the last one has
-// let go, as long as they keep coming. (Among goroutines it does not pay: while they
-// append they keep the processors busy that a sync leaves idle.)
+// let go, as long as they keep coming.
 type pace struct {
 	ticked time.Time
 	mean   time.Duration // of the last syncs

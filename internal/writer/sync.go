@@ -3,7 +3,6 @@ package writer
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
 	"github.com/manypen/manypen/internal/control"
@@ -210,7 +209,7 @@ func (w *Writer) lead(b *batch, pos control.Pos) (page *control.Page, err error)
 	if locked {
 		if w.sys.step == nil {
 			if w.group.shared() {
-				runtime.Gosched()
+				w.muster(b)
 			}
 			w.pace.gather(page)
 		}
