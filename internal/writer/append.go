@@ -48,19 +48,26 @@ func (w *Writer) Append(h record.Header, key, value []byte, waits bool) (Ack, er
 	if small && (waits && w.group.shared() || !w.line.state.CompareAndSwap(idle, busy)) {
 		return w.meet(&u, waits)
 	}
-	// Each function between here and the system call costs (vio.Appender).
 	w.lock(&w.mu)
+	// Deferred, for key or value may lie in a mapped file that somebody has cut off: then
+	// to read them is a panic, which the caller may recover from (debug.SetPanicOnFault).
+	defer w.done(small)
+	// Each function between here and the system call costs (vio.Appender).
 	ack, err := w.append(&u)
 	w.tell()
 	w.noteLoose(ack, err, waits)
-	w.mu.Unlock()
-	if small && !w.line.state.CompareAndSwap(busy, idle) {
-		w.serveLine(nil)
-	}
 	if err != nil {
 		err = w.located("append", err)
 	}
 	return ack, err
+}
+
+// done ends an append that was under way alone, and serves those who came meanwhile.
+func (w *Writer) done(small bool) {
+	w.mu.Unlock()
+	if small && !w.line.state.CompareAndSwap(busy, idle) {
+		w.serveLine(nil)
+	}
 }
 
 // AppendBatch appends a batch of count entries, which are encoded already.

@@ -42,6 +42,7 @@ const (
 // waiter is a goroutine in the line.
 type waiter struct {
 	unit  unit
+	data  []byte // key and value
 	waits bool
 	h     record.Header // as it was laid out
 	ack   Ack
@@ -75,6 +76,11 @@ func (wt *waiter) become(state int32) {
 func (w *Writer) meet(u *unit, waits bool) (Ack, error) {
 	me := waiters.Get().(*waiter)
 	me.unit, me.waits = *u, waits
+	// A copy, because another goroutine reads it: should that fail (see Append), it has
+	// to be here.
+	me.data = append(append(me.data[:0], u.key...), u.value...)
+	k := len(u.key)
+	me.unit.key, me.unit.value = me.data[:k:k], me.data[k:]
 	first := !w.line.stand(me)
 	if first && waits && w.sys.step == nil {
 		// Those whom the same sync has let go, or who wait for the next one, come now:
