@@ -51,7 +51,8 @@ func (w *Writer) Append(h record.Header, key, value []byte, waits bool) (Ack, er
 	w.lock(&w.mu)
 	// Deferred, for key or value may lie in a mapped file that somebody has cut off: then
 	// to read them is a panic, which the caller may recover from (debug.SetPanicOnFault).
-	defer w.done(small)
+	ended := false
+	defer func() { w.done(small, ended) }()
 	// Each function between here and the system call costs (vio.Appender).
 	ack, err := w.append(&u)
 	w.tell()
@@ -59,14 +60,20 @@ func (w *Writer) Append(h record.Header, key, value []byte, waits bool) (Ack, er
 	if err != nil {
 		err = w.located("append", err)
 	}
+	ended = true
 	return ack, err
 }
 
-// done ends an append that was under way alone, and serves those who came meanwhile.
-func (w *Writer) done(small bool) {
+// done ends an append that was under way alone, and sees to those who came meanwhile.
+// Without ended it is a panic that ends it.
+func (w *Writer) done(small, ended bool) {
 	w.mu.Unlock()
-	if small && !w.line.state.CompareAndSwap(busy, idle) {
+	switch {
+	case !small || w.line.state.CompareAndSwap(busy, idle):
+	case ended:
 		w.serveLine(nil)
+	default:
+		w.line.handOn()
 	}
 }
 

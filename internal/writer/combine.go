@@ -143,6 +143,11 @@ func (w *Writer) serveLine(me *waiter) {
 			return
 		}
 	}
+	l.handOn()
+}
+
+// handOn has the first of those who wait lead. There is one: the state says so.
+func (l *line) handOn() {
 	l.mu.Lock()
 	next := l.waiting[0]
 	l.mu.Unlock()
