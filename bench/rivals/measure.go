@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -97,7 +96,9 @@ func child(name string) error {
 	if *flagRead != "" {
 		return readChild(&all[i])
 	}
-	touch(min(*flagBytes, 256<<20))
+	if err := touch(*flagDir, min(*flagBytes, 256<<20)); err != nil {
+		return err
+	}
 	w, err := all[i].open(*flagDir, options{*flagSync, *flagValue})
 	if err != nil {
 		return err
@@ -178,14 +179,22 @@ func appendSome(a appender, g int, start time.Time, written *atomic.Int64) (n in
 	}
 }
 
-// touch makes the machine have as much memory at hand as a run will write. A virtual
-// machine may have given it back, and the first contestant would pay for it.
-func touch(size int64) {
-	b := make([]byte, size)
-	for i := 0; i < len(b); i += os.Getpagesize() {
-		b[i] = 1
+// touch makes the machine have as much memory at hand as a run will write, of the kind
+// that files use. A virtual machine may have given it back, and the first contestant
+// would pay for it, up to eight times the time of the write.
+func touch(dir string, size int64) (err error) {
+	f, err := os.CreateTemp(dir, "touched")
+	if err != nil {
+		return err
 	}
-	debug.FreeOSMemory()
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
+	b := make([]byte, 1<<20)
+	for n := int64(0); n < size; n += int64(len(b)) {
+		if _, err := f.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // usage is what this process has used so far.
