@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -96,7 +97,8 @@ func child(name string) error {
 	if *flagRead != "" {
 		return readChild(&all[i])
 	}
-	if err := touch(*flagDir, min(*flagBytes, 256<<20)); err != nil {
+	// Beside the directory of the run, which a journal that comes first wants for itself.
+	if err := touch(filepath.Dir(*flagDir), min(*flagBytes, 256<<20)); err != nil {
 		return err
 	}
 	w, err := all[i].open(*flagDir, options{*flagSync, *flagValue})
