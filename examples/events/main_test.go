@@ -1,19 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
-	"github.com/manypen/manypen/journal"
+	"github.com/manypen/manypen/internal/exampletest"
 )
 
 // TestMain makes the test binary a service if it was started as one: the program
@@ -25,43 +23,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func needLinux(t *testing.T) {
-	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("several processes write one journal on Linux only")
-	}
-}
-
 func events(t *testing.T, args ...string) (status int, out, errs string) {
 	t.Helper()
-	var o bytes.Buffer
-	e, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close() // only read from
-	status = run(args, strings.NewReader(""), &o, e)
-	said, err := os.ReadFile(e.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return status, o.String(), string(said)
-}
-
-func verify(t *testing.T, dir string) {
-	t.Helper()
-	r, err := journal.Verify(t.Context(), dir, journal.VerifyOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Corrupt() || r.Missing() > 0 {
-		t.Errorf("verify: corrupt %v, missing %d", r.Corrupt(), r.Missing())
-	}
+	return exampletest.Run(t, run, args...)
 }
 
 // Services send random commands, some are killed in the middle and start again.
 func TestBank(t *testing.T) {
-	needLinux(t)
+	exampletest.NeedLinux(t)
 	for _, c := range []struct{ services, commands, accounts, every, kills int }{
 		{3, 60, 2, 10, 0}, {4, 60, 3, 7, 1}, {3, 40, 5, 1, 3}, {1, 30, 2, 1000, 1},
 	} {
@@ -86,13 +55,13 @@ func TestBank(t *testing.T) {
 			if got := strings.Count(out, "started again"); got != c.kills {
 				t.Errorf("%d services started again, want %d:\n%s", got, c.kills, out)
 			}
-			verify(t, filepath.Join(dir, "journal"))
+			exampletest.Verify(t, filepath.Join(dir, "journal"))
 		})
 	}
 }
 
 func TestTemporaryDirectory(t *testing.T) {
-	needLinux(t)
+	exampletest.NeedLinux(t)
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
 	if status, _, errs := events(t, "-commands", "5", "-services", "2"); status != 0 {
@@ -190,7 +159,7 @@ func TestOracle(t *testing.T) {
 			}
 		})
 	}
-	verify(t, cfg.journal())
+	exampletest.Verify(t, cfg.journal())
 }
 
 func open(t *testing.T, cfg config, client string) *service {
@@ -213,7 +182,7 @@ func closeService(t *testing.T, s *service) {
 // that came too early. Numbers collide; one command counts, the other is rejected,
 // and both are told the truth.
 func TestSameNumber(t *testing.T) {
-	needLinux(t)
+	exampletest.NeedLinux(t)
 	cfg := config{dir: t.TempDir(), every: 1000}
 	one, two := open(t, cfg, "a"), open(t, cfg, "a")
 	type result struct {
@@ -244,5 +213,5 @@ func TestSameNumber(t *testing.T) {
 	}
 	closeService(t, one)
 	closeService(t, two)
-	verify(t, cfg.journal())
+	exampletest.Verify(t, cfg.journal())
 }

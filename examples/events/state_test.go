@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/manypen/manypen/internal/exampletest"
 	"github.com/manypen/manypen/journal"
 )
 
@@ -119,7 +120,7 @@ func TestReplicas(t *testing.T) {
 		if o.inAccounts() != o.paid {
 			rt.Errorf("accounts hold %d of %d", o.inAccounts(), o.paid)
 		}
-		verify(t, cfg.journal())
+		exampletest.Verify(t, cfg.journal())
 	})
 }
 
@@ -168,7 +169,7 @@ func TestSnapshot(t *testing.T) {
 			}
 		}
 	}
-	verify(t, cfg.journal())
+	exampletest.Verify(t, cfg.journal())
 }
 
 // TestDecoder: what is no command of this program stops a replica.
@@ -220,5 +221,5 @@ func TestReplicaFails(t *testing.T) {
 	if err := s.close(); err == nil || errors.Is(err, journal.ErrClosed) {
 		t.Errorf("close: %v, want what was wrong", err)
 	}
-	verify(t, cfg.journal())
+	exampletest.Verify(t, cfg.journal())
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/manypen/manypen/internal/exampletest"
 	"github.com/manypen/manypen/journal"
 )
 
@@ -53,18 +53,7 @@ func tree(t *testing.T, n int) string {
 
 func manyprocs(t *testing.T, args ...string) (status int, out, errs string) {
 	t.Helper()
-	var o bytes.Buffer
-	e, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close() // only read from
-	status = run(args, strings.NewReader(""), &o, e)
-	said, err := os.ReadFile(e.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return status, o.String(), string(said)
+	return exampletest.Run(t, run, args...)
 }
 
 func TestImport(t *testing.T) {

@@ -1,19 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/manypen/manypen/internal/exampletest"
 	"github.com/manypen/manypen/journal"
 )
 
@@ -28,26 +27,13 @@ func TestMain(m *testing.M) {
 
 func prefork(t *testing.T, args ...string) (status int, out, errs string) {
 	t.Helper()
-	var o bytes.Buffer
-	e, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close() // only read from
-	status = run(args, strings.NewReader(""), &o, e)
-	said, err := os.ReadFile(e.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return status, o.String(), string(said)
+	return exampletest.Run(t, run, args...)
 }
 
 // Workers serve, some are killed while they do, and others take their place. The
 // program itself verifies the journal; here its result is looked at from outside.
 func TestServe(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("several processes write one journal on Linux only")
-	}
+	exampletest.NeedLinux(t)
 	for _, c := range []struct{ workers, clients, requests, kills int }{
 		{4, 8, 600, 0}, {3, 8, 600, 3}, {1, 4, 300, 2},
 	} {
@@ -70,26 +56,13 @@ func TestServe(t *testing.T) {
 			if c.kills == 0 && !strings.Contains(out, "without an answer          0, ") {
 				t.Errorf("nobody was killed and a request got no answer:\n%s", out)
 			}
-			verify(t, dir)
+			exampletest.Verify(t, dir)
 		})
 	}
 }
 
-func verify(t *testing.T, dir string) {
-	t.Helper()
-	r, err := journal.Verify(t.Context(), dir, journal.VerifyOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Corrupt() || r.Missing() > 0 {
-		t.Errorf("verify: corrupt %v, missing %d", r.Corrupt(), r.Missing())
-	}
-}
-
 func TestTemporaryDirectory(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("several processes write one journal on Linux only")
-	}
+	exampletest.NeedLinux(t)
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
 	if status, _, errs := prefork(t, "-requests", "100", "-clients", "2"); status != 0 {
@@ -131,7 +104,7 @@ func TestAudit(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	verify(t, dir)
+	exampletest.Verify(t, dir)
 	whole := map[string]int{"worker/1": 3, "worker/2": 3}
 
 	for _, c := range []struct {
@@ -201,7 +174,7 @@ func TestAudit(t *testing.T) {
 		if err := a.verdict(); a.duplicated != 1 || err == nil {
 			t.Errorf("duplicated %d, %v", a.duplicated, err)
 		}
-		verify(t, dir)
+		exampletest.Verify(t, dir)
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/manypen/manypen/internal/exampletest"
 	"github.com/manypen/manypen/journal"
 )
 
@@ -131,7 +132,7 @@ func TestDump(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	verify(t, dir)
+	exampletest.Verify(t, dir)
 }
 
 var errFull = errors.New("full")
@@ -165,7 +166,7 @@ func TestMaxTotal(t *testing.T) {
 	if err := a.verdict(); err != nil || a.removed == 0 || a.kept < 1000 {
 		t.Errorf("kept %d, removed %d: %v", a.kept, a.removed, err)
 	}
-	if r := verify(t, dir); r.Bytes > 3<<20 {
+	if r := exampletest.Verify(t, dir); r.Bytes > 3<<20 {
 		t.Errorf("%d bytes are left of at most %d", r.Bytes, 3<<20)
 	}
 }
@@ -208,5 +209,5 @@ func TestGoroutines(t *testing.T) {
 	if err := a.verdict(); err != nil || a.kept != writers*each {
 		t.Errorf("kept %d: %v", a.kept, err)
 	}
-	verify(t, dir)
+	exampletest.Verify(t, dir)
 }

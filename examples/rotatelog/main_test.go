@@ -4,16 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/manypen/manypen/internal/exampletest"
 	"github.com/manypen/manypen/journal"
 )
 
@@ -36,44 +37,15 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func needLinux(t *testing.T) {
-	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("several processes write one journal on Linux only")
-	}
-}
-
 func rotatelog(t *testing.T, args ...string) (status int, out, errs string) {
 	t.Helper()
-	var o bytes.Buffer
-	e, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close() // only read from
-	status = run(args, &o, e)
-	said, err := os.ReadFile(e.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return status, o.String(), string(said)
-}
-
-func verify(t *testing.T, dir string) journal.Report {
-	t.Helper()
-	r, err := journal.Verify(t.Context(), dir, journal.VerifyOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Corrupt() || r.Missing() > 0 {
-		t.Errorf("verify: corrupt %v, missing %d", r.Corrupt(), r.Missing())
-	}
-	return r
+	noInput := func(args []string, _ io.Reader, out io.Writer, errs *os.File) int { return run(args, out, errs) }
+	return exampletest.Run(t, noInput, args...)
 }
 
 // Processes log, one of them is killed, and what is left is read back as text.
 func TestProcesses(t *testing.T) {
-	needLinux(t)
+	exampletest.NeedLinux(t)
 	for _, c := range []struct {
 		procs, lines, maxBackups int
 		kill                     bool
@@ -96,7 +68,7 @@ func TestProcesses(t *testing.T) {
 					t.Errorf("stdout lacks %s:\n%s", want, out)
 				}
 			}
-			report := verify(t, dir)
+			report := exampletest.Verify(t, dir)
 			status, text, errs := rotatelog(t, "-read", dir)
 			if status != 0 || errs != "" {
 				t.Fatalf("-read: status %d, %s", status, errs)
@@ -131,7 +103,7 @@ func tellPositions(dir string) error {
 // segments that retention has kept are there, each at its position, and nothing
 // else is; segments in front of them are gone.
 func TestKept(t *testing.T) {
-	needLinux(t)
+	exampletest.NeedLinux(t)
 	dir := filepath.Join(t.TempDir(), "log")
 	self, err := os.Executable()
 	if err != nil {
@@ -218,7 +190,7 @@ func TestKept(t *testing.T) {
 			t.Errorf("the line at %v is lost", at)
 		}
 	}
-	verify(t, dir)
+	exampletest.Verify(t, dir)
 }
 
 func TestTemporaryDirectory(t *testing.T) {
@@ -284,7 +256,7 @@ func TestAudit(t *testing.T) {
 			if (err != nil) != (c.problem != "") || err != nil && !strings.Contains(err.Error(), c.problem) {
 				t.Errorf("verdict %v, want one with %q", err, c.problem)
 			}
-			verify(t, dir)
+			exampletest.Verify(t, dir)
 		})
 	}
 }

@@ -57,7 +57,7 @@ const depsRules = `
 	journal < journal/*;
 	internal/spool < journal/jslog;
 	journal < cmd/*;
-	journal < internal/cost;
+	journal < internal/cost, internal/exampletest;
 	cmd/jtool/jtoolcmd < cmd/jtool;
 	cmd/jtool/internal/* < cmd/jtool/jtoolcmd;
 
