@@ -13,7 +13,8 @@ import (
 // own append carries out those of all that came meanwhile: their records go one behind
 // the other into one buffer and into the segment by one call, and each is judged by its
 // own start and end, as if it had been appended alone and nobody in between (decision
-// 0019). Then the next in line leads.
+// 0019). Then the next in line leads. A record that waits for a sync which several
+// goroutines share comes to the line even if nobody is there (decision 0021).
 const (
 	// combinedRecord is the size up to which a record is worth copying. A larger one
 	// waits for the lock and is gathered from where it is.
@@ -35,8 +36,8 @@ type line struct {
 // States of a line.
 const (
 	idle   = iota
-	busy   // somebody leads
-	queued // and others wait
+	busy   // somebody appends, and leads if others come
+	queued // somebody waits, or is about to lead; whoever comes joins them
 )
 
 // waiter is a goroutine in the line.
