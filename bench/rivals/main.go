@@ -46,10 +46,10 @@ var (
 type workload struct {
 	id, name   string
 	durable    bool
-	processes  int
+	processes  int // 0: one, as of the next two
 	goroutines int
-	value      int // bytes
 	batch      int // records in each append
+	value      int // bytes
 	floor      string
 	read       string // what is done with a log that is there; nothing else counts then but value
 	records    int    // of that log
